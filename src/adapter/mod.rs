@@ -1,0 +1,272 @@
+//! The contract between the core and a platform, and the table of adapters.
+//!
+//! An adapter turns a platform's payloads into [`Envelope`]s and [`Request`]s into a platform's
+//! calls, and says what it can do. It holds no state that matters, never touches the store, and
+//! nothing outside its folder knows its platform's types. A new adapter is its folder, one line
+//! in [`ADAPTERS`], a config section and its fixtures.
+
+pub mod console;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::TimeMs;
+use crate::config::AdapterConfig;
+use crate::effect::{Call, Destination};
+use crate::event::{Element, Envelope};
+use crate::id::Ref;
+
+/// A future on the heap, as object-safe traits need it.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// One line of the table of adapters.
+pub struct AdapterSpec {
+    /// Platform name: the section `[adapters.NAME]` and the first half of every reference.
+    pub name: &'static str,
+    /// One sentence for `doctor` and the documentation.
+    pub about: &'static str,
+    /// Makes the adapter from its section of the configuration.
+    pub build: fn(&AdapterConfig) -> anyhow::Result<Arc<dyn Adapter>>,
+}
+
+/// Every adapter in this binary.
+pub static ADAPTERS: &[AdapterSpec] = &[console::SPEC];
+
+/// What the core asks of an adapter.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Request {
+    /// One key for each effect; the same on every try.
+    pub key: String,
+    /// Where to.
+    pub to: Destination,
+    /// What.
+    pub call: Call,
+    /// Which try, from 1.
+    pub attempt: u32,
+}
+
+/// What became of a call, as far as anybody can know.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// Done; the platform's id of what it made, where it made something, and what had to be
+    /// shown differently.
+    Done {
+        /// The platform's id.
+        id: Option<String>,
+        /// Elements that were shown otherwise than asked.
+        degraded: Vec<Degradation>,
+    },
+    /// Certainly not done, may be tried again: no byte left, or the platform answered so.
+    NotSent {
+        /// Why.
+        reason: String,
+        /// Not before this much later, where the platform said so.
+        retry_after: Option<Duration>,
+    },
+    /// Nobody knows.
+    Unknown {
+        /// Why.
+        reason: String,
+    },
+    /// Certainly not done and never will be.
+    Permanent {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// An element that the platform cannot show as it was meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Degradation {
+    /// Which element.
+    pub element: &'static str,
+    /// What was shown instead.
+    pub shown_as: &'static str,
+}
+
+/// How far repeating a call is safe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SendSafety {
+    /// The platform drops a repeat with the same key for this long.
+    Idempotent {
+        /// The window.
+        window: Duration,
+    },
+    /// What was sent can be read back.
+    ReadBack,
+    /// Neither.
+    None,
+}
+
+/// How well an element is carried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Support {
+    /// As it is.
+    Native,
+    /// As something else.
+    Degraded,
+    /// Not at all.
+    None,
+}
+
+/// What the bot can see of a group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Visibility {
+    /// Everything.
+    All,
+    /// Messages that mention it.
+    Mentions,
+    /// Commands only.
+    Commands,
+    /// Nothing: it can only send.
+    None,
+}
+
+/// Whether the platform may close the account for being a bot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Risk {
+    /// An official interface.
+    Official,
+    /// Unofficial: sends are paced.
+    Unofficial,
+}
+
+/// A rate that the platform enforces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    /// `account`, `group` or `member`.
+    pub scope: &'static str,
+    /// So many calls …
+    pub count: u32,
+    /// … in so long.
+    pub period: Duration,
+    /// What lies above is dropped without an error.
+    pub drops_silently: bool,
+}
+
+/// Whether events come again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Redelivery {
+    /// Until they are acknowledged.
+    AtLeastOnce,
+    /// Never.
+    AtMostOnce,
+    /// From a place that the adapter remembers.
+    Cursor,
+}
+
+/// Where the bot learns of roles.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RoleSource {
+    /// With each event.
+    Inline,
+    /// From a list that must be fetched.
+    List,
+    /// Nowhere.
+    None,
+}
+
+/// Everything that an adapter can and cannot do, as data.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Capabilities {
+    /// Words of [`Call`] that work, besides `send`; and `edit`, `private`, `history`,
+    /// `member_list`.
+    pub actions: &'static [&'static str],
+    /// Longest mute.
+    pub mute_max: Option<Duration>,
+    /// Support of an element when sent, by its word in [`element_word`].
+    pub elements: &'static [(&'static str, Support)],
+    /// Longest text in characters.
+    pub text_chars: usize,
+    /// Rates to keep.
+    pub rates: &'static [Rate],
+    /// The bot may post without being asked.
+    pub proactive: bool,
+    /// How long an answer to an event is possible; `None` is for ever.
+    pub reply_window: Option<Duration>,
+    /// What it sees.
+    pub visibility: Visibility,
+    /// How safe it is to repeat a send.
+    pub send_safety: SendSafety,
+    /// Whether events come again.
+    pub redelivery: Redelivery,
+    /// Where roles come from.
+    pub roles: RoleSource,
+    /// Whether the account is at risk.
+    pub risk: Risk,
+}
+
+impl Capabilities {
+    /// Whether an action works here.
+    pub fn can(&self, action: &str) -> bool {
+        self.actions.contains(&action)
+    }
+
+    /// How an element is carried when sent.
+    pub fn support(&self, element: &Element) -> Support {
+        let word = element_word(element);
+        self.elements.iter().find(|(name, _)| *name == word).map_or(Support::None, |(_, how)| *how)
+    }
+}
+
+/// The word for an element in capabilities and degradations.
+pub fn element_word(element: &Element) -> &'static str {
+    match element {
+        Element::Text(_) => "text",
+        Element::Mention { .. } => "mention",
+        Element::MentionAll => "mention_all",
+        Element::Link { .. } => "link",
+        Element::Image { .. } => "image",
+        Element::File { .. } => "file",
+        Element::Emoji(_) => "emoji",
+        Element::Button { .. } => "button",
+        Element::Code(_) => "code",
+        Element::Break => "break",
+    }
+}
+
+/// What an adapter gives its events to.
+pub trait Inbox: Send + Sync {
+    /// Takes one event; events offered one after the other stay in that order. Waits while the
+    /// mailboxes are full, which is the backpressure. Where the platform waits for an answer, the
+    /// receipt hears when the event is committed (or known to be a repeat), not before.
+    fn offer(&self, envelope: Envelope, receipt: Option<Receipt>) -> BoxFuture<'_, ()>;
+}
+
+/// Hears what became of one event; dropped without an answer when the bot stops.
+pub type Receipt = tokio::sync::oneshot::Sender<Accepted>;
+
+/// What became of an event at the door.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Accepted {
+    /// Committed now.
+    New,
+    /// Had been committed before; nothing changed.
+    Duplicate,
+    /// Could not be taken; a platform that repeats should repeat.
+    Failed(String),
+}
+
+/// One platform.
+pub trait Adapter: Send + Sync {
+    /// The bot's own account there, `platform:account`.
+    fn account(&self) -> Ref;
+
+    /// What it can do.
+    fn capabilities(&self) -> Capabilities;
+
+    /// Brings events until told to stop. Returning means that the platform has ended for good
+    /// (a console was closed).
+    fn run(
+        &self,
+        inbox: Arc<dyn Inbox>,
+        stop: CancellationToken,
+    ) -> BoxFuture<'_, anyhow::Result<()>>;
+
+    /// Makes one call. No hidden retries.
+    fn send<'a>(&'a self, request: &'a Request, now: TimeMs) -> BoxFuture<'a, Outcome>;
+}

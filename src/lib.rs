@@ -1,0 +1,41 @@
+//! Qundao: one bot that runs communities on the chat platforms where they already live.
+//!
+//! The map, in the order in which an event travels (ARCHITECTURE.md has the picture and the
+//! invariants):
+//!
+//! - [`id`], [`clock`], [`value`], [`event`], [`effect`], [`refusal`], [`report`]: the words everything is said in
+//! - [`config`]: what was typed → what was meant, with diagnostics and reload
+//! - [`adapter`]: one folder a platform, behind one contract
+//! - [`intake`] → [`lane`] → [`dispatch`] → [`script`] → [`turn`] → [`commit`] → [`outbox`]: the turn
+//! - [`community`], [`ledger`], [`moderation`]: the domain, pure
+//! - [`store`]: the contract of the database, and SQLite behind it
+//! - [`text`]: every sentence a member can read, in each language
+//! - [`bot`]: all of it wired together
+//! - [`workbench`]: check, test, doctor: what a manager uses before a rule goes live
+//! - [`cli`]: the command line
+#![warn(missing_docs)]
+
+pub mod id;
+pub mod clock;
+pub mod value;
+pub mod event;
+pub mod effect;
+pub mod refusal;
+pub mod report;
+pub mod config;
+pub mod adapter;
+pub mod intake;
+pub mod lane;
+pub mod dispatch;
+pub mod script;
+pub mod turn;
+pub mod commit;
+pub mod outbox;
+pub mod community;
+pub mod ledger;
+pub mod moderation;
+pub mod store;
+pub mod text;
+pub mod bot;
+pub mod workbench;
+pub mod cli;

@@ -1,0 +1,3 @@
+//! The script side: engine, API, manifest, lint, reload.
+
+pub mod protocol;

@@ -1,0 +1,430 @@
+//! What the host and the script side say to each other, as plain data fit for a pipe.
+//!
+//! A [`Frame`] carries one event with all that its handlers usually read; while they run they may
+//! make [`HostCall`]s, which the domain answers inside the turn; an [`Answer`] brings back the
+//! effects. Today both sides are in one process; the types do not know that.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::clock::TimeMs;
+use crate::effect::Effect;
+use crate::event::{Element, Quote};
+use crate::id::{EventId, GroupId, ScriptName};
+use crate::refusal::Refusal;
+use crate::value::{MemberView, Value, ValueMap};
+
+/// A script as it was read from disk.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Source {
+    /// Its name.
+    pub name: ScriptName,
+    /// Its path as the manager knows it, `scripts/red_packet.rhai`.
+    pub path: String,
+    /// A feature of scripts/ or a rule of rules/.
+    pub is_rule: bool,
+    /// Its text.
+    pub text: Arc<str>,
+    /// First 12 hex digits of the SHA-256 of its text: the revision that a turn notes.
+    pub revision: String,
+}
+
+/// Every script in force, in one immutable set; a reload makes a new one.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Bundle {
+    /// Grows with each swap.
+    pub number: u64,
+    /// Sources by name.
+    pub sources: BTreeMap<ScriptName, Source>,
+}
+
+/// What a script said at its top level: everything that the host must know to dispatch to it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// Which script.
+    pub name: ScriptName,
+    /// A rule of rules/.
+    pub is_rule: bool,
+    /// Its path.
+    pub path: String,
+    /// Its revision.
+    pub revision: String,
+    /// Its `//!` text: what it is for.
+    pub about: String,
+    /// Settings with their defaults.
+    pub settings: Vec<Setting>,
+    /// Handlers in the order in which they were registered; a [`HandlerId`] is an index here.
+    pub handlers: Vec<Handler>,
+}
+
+/// A declared setting.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Setting {
+    /// Its name in `[features.NAME]` or `[rules.NAME]`.
+    pub name: String,
+    /// Its default, which also gives its type.
+    pub default: Value,
+    /// Line of the declaration, from 1.
+    pub line: usize,
+}
+
+/// A registered handler.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Handler {
+    /// Name of the anonymous function in the script.
+    pub function: String,
+    /// Line where it was registered, from 1.
+    pub line: usize,
+    /// What it is for.
+    pub trigger: Trigger,
+}
+
+/// When a handler runs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Trigger {
+    /// A command.
+    Command(Command),
+    /// Every message.
+    Message,
+    /// A message that contains one of the words.
+    Keyword(Vec<String>),
+    /// A message that matches.
+    Regex(String),
+    /// Somebody joined.
+    Join,
+    /// Somebody left.
+    Leave,
+    /// Somebody asks to join.
+    JoinRequest,
+    /// A reaction; with these emoji, or any where empty.
+    Reaction(Vec<String>),
+    /// A button that no command answers.
+    Button,
+    /// A timer of this name.
+    Timer(String),
+    /// A cron expression with its options.
+    Every {
+        /// Five fields.
+        cron: String,
+        /// Options as written.
+        options: ValueMap,
+    },
+}
+
+/// A command: pattern and options.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Command {
+    /// The verb, `红包`.
+    pub verb: String,
+    /// Other verbs for the same.
+    pub alias: Vec<String>,
+    /// Its parameters.
+    pub params: Vec<Param>,
+    /// One line of help: a key of the catalogue, or text.
+    pub help: String,
+    /// Name on platforms with slash commands.
+    pub slash: Option<String>,
+    /// Least role.
+    pub role: crate::value::Role,
+    /// Least trust 0–4.
+    pub trust: u8,
+    /// Between two uses by one member, ms.
+    pub cooldown_ms: i64,
+    /// Refusals are shown to nobody but the actor, and not at all where that cannot be done.
+    pub quiet: bool,
+}
+
+/// A parameter of a command.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Param {
+    /// Its name.
+    pub name: String,
+    /// Its type.
+    pub kind: ParamKind,
+    /// `<required>` or `[optional]`.
+    pub required: bool,
+}
+
+/// Types of parameters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ParamKind {
+    /// A positive whole number, also in full-width or (up to 99) Chinese digits.
+    Int,
+    /// A decimal number.
+    Number,
+    /// The rest of the line.
+    Text,
+    /// One word.
+    Word,
+    /// A member: a mention, or a name.
+    User,
+    /// A group of this community.
+    Group,
+    /// `10m`, `2小时`.
+    Duration,
+    /// `2026-11-23`.
+    Date,
+}
+
+/// Index of a handler in its script's manifest.
+pub type HandlerId = u16;
+
+/// One event on its way to its handlers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Frame {
+    /// Which turn.
+    pub turn: EventId,
+    /// Number of the bundle that the turn began with.
+    pub bundle: u64,
+    /// The present, Unix ms.
+    pub now: TimeMs,
+    /// The community's UTC offset at that moment in seconds, and its locale.
+    pub utc_offset_s: i32,
+    /// Language of `text()`: `zh` or `en`.
+    pub locale: Arc<str>,
+    /// Seed of `random` and `pick`.
+    pub seed: u64,
+    /// What happened.
+    pub event: EventView,
+    /// The handlers, in the order of decisions.md 4.
+    pub runs: Vec<Run>,
+}
+
+/// One handler of a frame.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Run {
+    /// Which script.
+    pub script: ScriptName,
+    /// Which handler in it.
+    pub handler: HandlerId,
+    /// Parsed arguments of a command.
+    pub args: ValueMap,
+    /// The script's settings here, defaults filled in.
+    pub settings: Arc<ValueMap>,
+    /// Effects are noted, not performed.
+    pub shadow: bool,
+}
+
+/// What handlers see of an event.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EventView {
+    /// [`crate::event::EventKind::word`].
+    pub kind: String,
+    /// The member who did it; `None` for timers.
+    pub member: Option<Arc<MemberView>>,
+    /// The group.
+    pub group: Option<GroupView>,
+    /// When it happened, Unix ms.
+    pub at: TimeMs,
+    /// The platform's id of the message.
+    pub message: Option<String>,
+    /// Parts of the message.
+    pub elements: Vec<Element>,
+    /// What it answers.
+    pub quote: Option<Quote>,
+    /// Mentioned members.
+    pub mentions: Vec<Arc<MemberView>>,
+    /// Emoji of a reaction, value of a button, name of a timer.
+    pub value: String,
+    /// Data of a timer.
+    pub data: Value,
+}
+
+/// A group, as scripts see it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct GroupView {
+    /// Its number.
+    pub id: GroupId,
+    /// Its name.
+    pub name: String,
+    /// Members of the community, bots not counted.
+    pub members: i64,
+}
+
+/// A call that must be answered before the handler can go on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HostCall {
+    /// Index of the run in its frame: the savepoint that the call belongs to.
+    pub run: usize,
+    /// `points::grant`.
+    pub name: String,
+    /// Arguments.
+    pub args: Vec<Value>,
+}
+
+/// The answer to a host call.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum HostReply {
+    /// Done.
+    Ok(Value),
+    /// Refused; the script may catch it.
+    Refused(Refusal),
+    /// A mistake of the script (wrong argument); may be caught, is reported to its owner.
+    Wrong(String),
+    /// The turn must stop here: what the call needs is not in memory. The host fetches it and
+    /// runs the whole turn again. Not catchable.
+    Restart,
+}
+
+/// What the handlers of a frame wanted.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Answer {
+    /// Which turn.
+    pub turn: EventId,
+    /// One for each run that was begun, in order. Runs after a `stop()` are missing.
+    pub outcomes: Vec<RunOutcome>,
+    /// A host call answered [`HostReply::Restart`].
+    pub restart: bool,
+}
+
+/// What came of one handler.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunOutcome {
+    /// How it ended.
+    pub end: RunEnd,
+    /// What it asked for; empty unless it ended well.
+    pub effects: Vec<Effect>,
+    /// It called `stop()`.
+    pub stop: bool,
+    /// What it printed, bounded.
+    pub printed: Vec<String>,
+    /// Operations counted.
+    pub operations: u64,
+    /// Wall time, µs.
+    pub micros: u64,
+}
+
+/// How a handler ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum RunEnd {
+    /// Well.
+    Ok,
+    /// The domain refused and the script did not catch it.
+    Refused(Refusal),
+    /// It failed.
+    Failed(ScriptError),
+}
+
+/// A mistake in a script, with its place.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScriptError {
+    /// Path of the script.
+    pub path: String,
+    /// Line from 1; 0 where unknown.
+    pub line: usize,
+    /// Column from 1; 0 where unknown.
+    pub column: usize,
+    /// What is wrong and what to do.
+    pub message: String,
+    /// The named limit that was hit, if that is what happened.
+    pub limit: Option<String>,
+}
+
+impl std::fmt::Display for ScriptError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}:{}: {}", self.path, self.line, self.column, self.message)
+    }
+}
+
+/// The domain as the script side sees it: answers host calls inside one turn.
+///
+/// The same object travels to the script side with its frame and comes back with the answer, so
+/// that nothing else can touch the community's state in between.
+pub trait HostCalls: Send {
+    /// Answers one call. The first call of a run opens its savepoint.
+    fn call(&mut self, call: HostCall) -> HostReply;
+
+    /// Undoes everything that the calls of this run changed.
+    fn rollback(&mut self, run: usize);
+
+    /// Gets the concrete turn back on the other side.
+    fn into_any(self: Box<Self>) -> Box<dyn std::any::Any + Send>;
+}
+
+/// One frame with the turn that answers its calls.
+pub struct Work {
+    /// The event.
+    pub frame: Frame,
+    /// Who answers.
+    pub host: Box<dyn HostCalls>,
+}
+
+/// A finished frame.
+pub struct Done {
+    /// What the handlers wanted.
+    pub answer: Answer,
+    /// The turn, back again.
+    pub host: Box<dyn HostCalls>,
+}
+
+/// Runs scripts somewhere: in this process, later in a child.
+pub trait ScriptHost: Send + Sync {
+    /// Compiles one script aside, registers it and lints it. Nothing is put in force.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, each with its place.
+    fn check(&self, source: &Source) -> Result<Manifest, Vec<ScriptError>>;
+
+    /// Puts a bundle in force. Frames name the bundle that they want; the previous one stays
+    /// until its frames are done.
+    fn install(&self, bundle: Arc<Bundle>);
+
+    /// Runs a batch; each finished frame goes to `done` as soon as it is. Frames of one community
+    /// are never in flight twice, so no order is promised here. Never blocks.
+    fn submit(&self, batch: Vec<Work>, done: tokio::sync::mpsc::UnboundedSender<Done>);
+}
+
+/// Limits of the script side, from `[limits]`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScriptLimits {
+    /// Operations of one handler.
+    pub operations: u64,
+    /// Wall time of one handler, ms.
+    pub handler_ms: u64,
+    /// Depth of calls.
+    pub call_depth: usize,
+    /// Length of a text, bytes.
+    pub string_bytes: usize,
+    /// Entries of an array or map.
+    pub entries: usize,
+    /// Length of a script, bytes.
+    pub source_bytes: usize,
+    /// Bytes that `print` keeps for one handler.
+    pub print_bytes: usize,
+    /// Effects of one handler, by [`Effect::word`]; a kind that is not named has `effects`.
+    pub effects_by_kind: BTreeMap<String, usize>,
+    /// Effects of one handler of any one kind.
+    pub effects: usize,
+    /// Host calls of one handler.
+    pub host_calls: usize,
+}
+
+impl Default for ScriptLimits {
+    fn default() -> Self {
+        Self {
+            operations: 2_000_000,
+            handler_ms: 50,
+            call_depth: 32,
+            string_bytes: 16 * 1024,
+            entries: 1000,
+            source_bytes: 64 * 1024,
+            print_bytes: 16 * 1024,
+            effects_by_kind: [
+                ("reply", 5),
+                ("say", 5),
+                ("dm", 2),
+                ("card", 5),
+                ("kick", 3),
+                ("ban", 3),
+            ]
+            .into_iter()
+            .map(|(kind, count)| (kind.to_owned(), count))
+            .collect(),
+            effects: 20,
+            host_calls: 100,
+        }
+    }
+}
