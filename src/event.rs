@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::TimeMs;
-use crate::id::{CommunityId, EventId, GroupId, PersonId, Ref, ScriptName};
+use crate::id::{CommunityId, EventId, GroupId, PersonId, Ref, ScriptName, TimerId};
 use crate::value::{Role, Value};
 
 /// How far the key of an event can be trusted to be the same when the platform sends it again.
@@ -245,6 +245,8 @@ impl EventKind {
 /// A timer that came due.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Tick {
+    /// Which timer.
+    pub timer: TimerId,
     /// The script that it belongs to.
     pub script: ScriptName,
     /// The name under which the script handles it.

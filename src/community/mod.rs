@@ -1,1 +1,180 @@
-//! community
+//! One community in memory: members, ledger, packets, rules, and what scripts remember.
+//!
+//! Pure state: loaded from the store's rows, changed by turns, written back as rows. Whoever
+//! holds the value is the only one who can change it, which is what makes a lane serial.
+
+mod load;
+pub use load::packet_from_rows;
+mod member;
+
+pub use member::{Member, Warning};
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use crate::clock::TimeMs;
+use crate::id::{CommunityId, GroupId, PacketId, PersonId, Ref, ScriptName, TimerId};
+use crate::ledger::{AccountKey, Ledger, Packet};
+use crate::store::TimerRow;
+use crate::value::{MemberView, Value};
+
+/// Where a script's memory belongs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Scope {
+    /// The whole community.
+    Community,
+    /// One of its groups.
+    Group(GroupId),
+    /// One member.
+    Member(PersonId),
+}
+
+impl std::fmt::Display for Scope {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Community => f.write_str("community"),
+            Self::Group(id) => write!(f, "group:{id}"),
+            Self::Member(id) => write!(f, "member:{id}"),
+        }
+    }
+}
+
+impl Scope {
+    /// Back from the database's column.
+    pub fn parse(text: &str) -> Option<Self> {
+        if text == "community" {
+            return Some(Self::Community);
+        }
+        let (kind, id) = text.split_once(':')?;
+        let id = id.parse().ok()?;
+        match kind {
+            "group" => Some(Self::Group(GroupId(id))),
+            "member" => Some(Self::Member(PersonId(id))),
+            _ => None,
+        }
+    }
+}
+
+/// The name of something that a script remembers.
+pub type StateKey = (ScriptName, Scope, String);
+
+/// The latest check-in of a member.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Checkin {
+    /// Local day, `YYYY-MM-DD`.
+    pub day: String,
+    /// Days in a row.
+    pub streak: i64,
+    /// Which of the day.
+    pub ordinal: i64,
+}
+
+/// The rules in force.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rules {
+    /// From 1.
+    pub version: i64,
+    /// The text.
+    pub text: Arc<str>,
+    /// Since when, Unix ms.
+    pub at: TimeMs,
+}
+
+/// How often a script failed here lately.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Breaker {
+    /// Failures in a row.
+    pub failures: u32,
+    /// Skipped until then, Unix ms.
+    pub open_until: TimeMs,
+}
+
+/// One community's state.
+#[derive(Debug)]
+pub struct Community {
+    /// Its number.
+    pub id: CommunityId,
+    /// Members, those who left too.
+    pub members: HashMap<PersonId, Member>,
+    /// Members by account.
+    pub accounts: HashMap<Ref, PersonId>,
+    /// Points.
+    pub ledger: Ledger,
+    /// Packets that are open, and the last that ended.
+    pub packets: BTreeMap<PacketId, Packet>,
+    /// Latest check-ins.
+    pub checkins: HashMap<PersonId, Checkin>,
+    /// How many checked in on the latest day that anybody did.
+    pub checkins_today: (String, i64),
+    /// The rules.
+    pub rules: Option<Rules>,
+    /// Latest version that each member accepted.
+    pub acks: HashMap<PersonId, i64>,
+    /// What scripts remember.
+    pub state: BTreeMap<StateKey, Value>,
+    /// Timers that wait.
+    pub timers: BTreeMap<TimerId, TimerRow>,
+    /// When each member may use a command again, Unix ms. Not kept over a restart.
+    pub cooldowns: HashMap<(PersonId, ScriptName, u16), TimeMs>,
+    /// Theoretical arrival time of each member's next command, Unix ms (GCRA,
+    /// <https://en.wikipedia.org/wiki/Generic_cell_rate_algorithm>). Not kept over a restart.
+    pub command_rate: HashMap<PersonId, TimeMs>,
+    /// Scripts that fail here. Not kept over a restart.
+    pub breakers: HashMap<ScriptName, Breaker>,
+}
+
+impl Community {
+    /// A community that nothing has happened in.
+    pub fn new(id: CommunityId) -> Self {
+        Self {
+            id,
+            members: HashMap::new(),
+            accounts: HashMap::new(),
+            ledger: Ledger::default(),
+            packets: BTreeMap::new(),
+            checkins: HashMap::new(),
+            checkins_today: (String::new(), 0),
+            rules: None,
+            acks: HashMap::new(),
+            state: BTreeMap::new(),
+            timers: BTreeMap::new(),
+            cooldowns: HashMap::new(),
+            command_rate: HashMap::new(),
+            breakers: HashMap::new(),
+        }
+    }
+
+    /// Members who are here, bots not counted.
+    pub fn size(&self) -> i64 {
+        self.members.values().filter(|member| member.is_here() && !member.is_bot).count() as i64
+    }
+
+    /// Points that a member may spend.
+    pub fn points(&self, person: PersonId) -> i64 {
+        self.ledger.available(&AccountKey::Member(person))
+    }
+
+    /// What scripts may see of a member.
+    pub fn view(&self, person: PersonId, now: TimeMs) -> Option<Arc<MemberView>> {
+        let member = self.members.get(&person)?;
+        Some(Arc::new(member.view(person, self.points(person), now)))
+    }
+
+    /// The member with this account.
+    pub fn member_by_ref(&self, account: &Ref) -> Option<(PersonId, &Member)> {
+        let person = self.accounts.get(account)?;
+        Some((*person, self.members.get(person)?))
+    }
+
+    /// The member who goes by this name; `None` when nobody or several do.
+    pub fn member_by_name(&self, name: &str) -> Option<PersonId> {
+        let name = name.trim_start_matches(['@', '＠']);
+        let mut found = self
+            .members
+            .iter()
+            .filter(|(_, member)| member.is_here() && (member.shown() == name || &*member.name == name))
+            .map(|(person, _)| *person);
+        let first = found.next()?;
+        found.next().is_none().then_some(first)
+    }
+}

@@ -217,3 +217,27 @@ pub struct PrivacyConfig {
     /// Days that the text of messages is kept; 0 keeps none.
     pub archive_days: u32,
 }
+
+/// stub until merge
+#[derive(Clone, Debug)]
+pub struct Effective {
+    /// On.
+    pub enabled: bool,
+    /// Mode.
+    pub mode: Mode,
+    /// Settings.
+    pub settings: std::sync::Arc<crate::value::ValueMap>,
+}
+/// stub until merge
+#[derive(Clone, Debug, Default)]
+pub struct Resolved;
+impl Resolved {
+    /// stub
+    pub fn effective(
+        &self,
+        _community: Option<&str>,
+        _script: &crate::id::ScriptName,
+    ) -> Option<std::sync::Arc<Effective>> {
+        None
+    }
+}

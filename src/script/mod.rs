@@ -1,3 +1,4 @@
 //! The script side: engine, API, manifest, lint, reload.
 
 pub mod protocol;
+pub mod duration;

@@ -1,1 +1,122 @@
-//! store
+//! The contract of the database: what the core needs, said in batches, without SQL.
+//!
+//! A [`Store`] commits many turns in one transaction, loads a community, and answers the few
+//! questions that memory cannot. SQLite is behind it today, PostgreSQL will be: no type of either
+//! appears here, and no SQL outside this folder.
+
+mod rows;
+pub mod sqlite;
+
+pub use rows::*;
+
+use crate::adapter::BoxFuture;
+use crate::clock::TimeMs;
+use crate::effect::{Delivery, Destination};
+use crate::id::{CommunityId, PersonId, Ref};
+
+/// What went wrong in the store, by what can be done about it.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// A constraint refused the data: running it again gives the same.
+    #[error("the database refused: {0}")]
+    Constraint(String),
+    /// The disk or the connection failed: it may work later.
+    #[error("the database failed: {0}")]
+    Io(String),
+    /// Another process works on the same data.
+    #[error("{0}")]
+    InUse(String),
+    /// The data is not what this version expects.
+    #[error("the database holds something unexpected: {0}")]
+    Data(String),
+}
+
+/// One thing to commit.
+#[derive(Clone, Debug)]
+pub enum Write {
+    /// Everything that a turn changed.
+    Turn(Box<TurnRows>),
+    /// What became of a delivery.
+    Settle(Settlement),
+}
+
+/// A database.
+pub trait Store: Send + Sync {
+    /// Everything that must be known before the first event.
+    fn start(&self) -> BoxFuture<'_, Result<Start, StoreError>>;
+
+    /// Commits all of the batch, or nothing.
+    fn commit<'a>(&'a self, batch: &'a [Write]) -> BoxFuture<'a, Result<(), StoreError>>;
+
+    /// A community as it was last committed.
+    fn community(&self, id: CommunityId) -> BoxFuture<'_, Result<CommunityRows, StoreError>>;
+
+    /// Which of these events have been committed before: `(account, key)` in, indices out.
+    fn known<'a>(&'a self, keys: &'a [(Ref, String)]) -> BoxFuture<'a, Result<Vec<usize>, StoreError>>;
+
+    /// The persons behind these accounts, in the same order.
+    fn persons<'a>(
+        &'a self,
+        accounts: &'a [Ref],
+    ) -> BoxFuture<'a, Result<Vec<Option<PersonId>>, StoreError>>;
+
+    /// Communities that a person is a member of.
+    fn communities_of(&self, person: PersonId) -> BoxFuture<'_, Result<Vec<CommunityId>, StoreError>>;
+
+    /// The latest movements of a member's points, newest first.
+    fn points_log(
+        &self,
+        community: CommunityId,
+        person: PersonId,
+        skip: i64,
+        take: i64,
+    ) -> BoxFuture<'_, Result<Vec<PointsEntry>, StoreError>>;
+
+    /// The amount of the transfer with this key, if there is one.
+    fn transfer_amount<'a>(
+        &'a self,
+        community: CommunityId,
+        key: &'a str,
+    ) -> BoxFuture<'a, Result<Option<i64>, StoreError>>;
+
+    /// The slot (card key) of a message that the bot sent.
+    fn slot_of<'a>(
+        &'a self,
+        to: &'a Destination,
+        message: &'a str,
+    ) -> BoxFuture<'a, Result<Option<String>, StoreError>>;
+
+    /// The platform's id of the latest message in a slot.
+    fn message_in<'a>(
+        &'a self,
+        to: &'a Destination,
+        slot: &'a str,
+    ) -> BoxFuture<'a, Result<Option<String>, StoreError>>;
+
+    /// A packet that is no longer in memory.
+    fn packet(
+        &self,
+        community: CommunityId,
+        packet: i64,
+    ) -> BoxFuture<'_, Result<Option<PacketRows>, StoreError>>;
+
+    /// Events that wait in a community, oldest first.
+    fn waiting(&self, community: CommunityId, take: i64) -> BoxFuture<'_, Result<Vec<EventRow>, StoreError>>;
+
+    /// Deliveries that had not ended when the last process did.
+    fn open_deliveries(&self) -> BoxFuture<'_, Result<Vec<Delivery>, StoreError>>;
+
+    /// Forgets texts older than `texts_before` and bodies and keys older than `keys_before`.
+    /// Returns how many rows were touched.
+    fn housekeep(
+        &self,
+        texts_before: TimeMs,
+        keys_before: TimeMs,
+    ) -> BoxFuture<'_, Result<u64, StoreError>>;
+
+    /// Checks every invariant of the ledger, and the database file itself.
+    fn verify(&self) -> BoxFuture<'_, Result<Verification, StoreError>>;
+
+    /// Finishes and closes.
+    fn close(&self) -> BoxFuture<'_, ()>;
+}

@@ -1,0 +1,116 @@
+//! A community from the rows of the store.
+
+use std::collections::HashMap;
+
+use super::{Checkin, Community, Member, Rules, Scope, Warning};
+use crate::id::{AccountId, CommunityId, PacketId, PersonId, ScriptName, TransferId};
+use crate::ledger::{Account, AccountKey, Hold, Mode, Packet, PacketState, Share};
+use crate::store::{CommunityRows, PacketRows};
+
+impl Community {
+    /// Builds the state that the rows describe.
+    pub fn from_rows(id: CommunityId, rows: CommunityRows) -> Self {
+        let mut community = Self::new(id);
+        for row in rows.members {
+            community.accounts.insert(row.reference.clone(), row.person);
+            community.members.insert(row.person, Member::from(row));
+        }
+        for row in rows.warnings {
+            if let Some(member) = community.members.get_mut(&row.person) {
+                member.warnings.push(Warning { at: row.at, weight: row.weight });
+            }
+        }
+        restore_ledger(&mut community, &rows.accounts, &rows.holds);
+        for row in rows.packets {
+            let packet = packet_from_rows(row);
+            community.packets.insert(packet.id, packet);
+        }
+        for row in rows.checkins {
+            community.note_checkin_day(&row.day, row.ordinal);
+            let checkin = Checkin { day: row.day, streak: row.streak, ordinal: row.ordinal };
+            community.checkins.insert(row.person, checkin);
+        }
+        community.rules =
+            rows.rules.map(|row| Rules { version: row.version, text: row.text.into(), at: row.at });
+        community.acks = rows.acks.into_iter().collect();
+        for row in rows.state {
+            let value = row.value.and_then(|text| serde_json::from_str(&text).ok());
+            if let (Some(scope), Some(value)) = (Scope::parse(&row.scope), value) {
+                community.state.insert((ScriptName::new(&row.script), scope, row.key), value);
+            }
+        }
+        community.timers = rows.timers.into_iter().map(|timer| (timer.id, timer)).collect();
+        community
+    }
+
+    /// Keeps the highest ordinal of the latest day.
+    pub fn note_checkin_day(&mut self, day: &str, ordinal: i64) {
+        let (latest, count) = &mut self.checkins_today;
+        match day.cmp(latest.as_str()) {
+            std::cmp::Ordering::Greater => self.checkins_today = (day.to_owned(), ordinal),
+            std::cmp::Ordering::Equal => *count = ordinal.max(*count),
+            std::cmp::Ordering::Less => {}
+        }
+    }
+}
+
+fn restore_ledger(
+    community: &mut Community,
+    accounts: &[(i64, String, i64, i64, i64, i64, i64)],
+    holds: &[(i64, i64, i64, i64)],
+) {
+    let mut keys: HashMap<i64, AccountKey> = HashMap::new();
+    for (id, kind, owner, debits, credits, debits_pending, credits_pending) in accounts {
+        let Some(key) = AccountKey::from_columns(kind, *owner) else { continue };
+        let account = Account {
+            id: AccountId(*id),
+            debits: *debits,
+            credits: *credits,
+            debits_pending: *debits_pending,
+            credits_pending: *credits_pending,
+        };
+        keys.insert(*id, key.clone());
+        community.ledger.restore(key, account);
+    }
+    for (id, debit, credit, amount) in holds {
+        if let (Some(debit), Some(credit)) = (keys.get(debit), keys.get(credit)) {
+            let hold = Hold { debit: debit.clone(), credit: credit.clone(), amount: *amount };
+            community.ledger.restore_hold(TransferId(*id), hold);
+        }
+    }
+}
+
+/// A packet from its rows.
+pub fn packet_from_rows(rows: PacketRows) -> Packet {
+    let row = rows.packet;
+    let shares: Vec<Share> = rows
+        .shares
+        .into_iter()
+        .map(|share| Share { amount: share.amount, taken: share.person.zip(share.taken_at) })
+        .collect();
+    let claimed = shares.iter().filter(|share| share.taken.is_some()).count();
+    let mut seed = [0; 32];
+    for (byte, pair) in seed.iter_mut().zip(row.seed.as_bytes().chunks(2)) {
+        let digits = std::str::from_utf8(pair).unwrap_or_default();
+        *byte = u8::from_str_radix(digits, 16).unwrap_or_default();
+    }
+    Packet {
+        id: PacketId(row.id),
+        group: row.group,
+        sender: PersonId(row.sender.0),
+        mode: if row.mode == "equal" { Mode::Equal } else { Mode::Lucky },
+        total: row.total,
+        wish: row.wish,
+        seed,
+        commitment: row.commitment,
+        created_at: row.created_at,
+        expires_at: row.expires_at,
+        state: match row.state.as_str() {
+            "exhausted" => PacketState::Exhausted,
+            "refunded" => PacketState::Refunded,
+            _ => PacketState::Open,
+        },
+        shares,
+        claimed,
+    }
+}

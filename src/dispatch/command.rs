@@ -1,0 +1,98 @@
+//! Is this text a command, and with which arguments? Unknown text is nobody's business.
+
+use super::Plan;
+use super::args::{Flat, Word, read};
+use crate::clock::TimeMs;
+use crate::community::Community;
+use crate::id::ScriptName;
+use crate::script::protocol::{Command, HandlerId, ParamKind};
+use crate::value::{Value, ValueMap};
+
+/// What a text asks for.
+#[derive(Debug)]
+pub enum Asked<'p> {
+    /// Nothing: ordinary talk.
+    Nothing,
+    /// Said to the bot, but no command.
+    Unknown,
+    /// A command, written wrongly: how it is written.
+    Usage(String),
+    /// A command with its arguments.
+    Command {
+        /// Which script.
+        script: &'p ScriptName,
+        /// Which handler.
+        handler: HandlerId,
+        /// The command.
+        command: &'p Command,
+        /// Its arguments.
+        args: ValueMap,
+    },
+}
+
+/// Reads a text. `to_bot`: the bot was mentioned.
+pub(super) fn parse<'p>(
+    plan: &'p Plan,
+    community: &Community,
+    flat: &Flat,
+    to_bot: bool,
+    now: TimeMs,
+) -> Asked<'p> {
+    let words = flat.words();
+    let Some(first) = words.first().filter(|word| word.mention.is_none()) else {
+        return Asked::Nothing;
+    };
+    let verb = first.text.trim_start_matches(['/', '!', '#']);
+    let addressed = to_bot || first.text.starts_with('/');
+    let Some((script, handler, command)) = plan.command(verb) else {
+        return if addressed { Asked::Unknown } else { Asked::Nothing };
+    };
+    match arguments(command, &words[1..], flat, community, now) {
+        Ok(args) => Asked::Command { script, handler, command, args },
+        Err(fitted) if addressed || fitted > 0 => Asked::Usage(usage(command)),
+        Err(_) => Asked::Nothing,
+    }
+}
+
+/// Reads the arguments; otherwise says how many fitted.
+fn arguments(
+    command: &Command,
+    words: &[Word],
+    flat: &Flat,
+    community: &Community,
+    now: TimeMs,
+) -> Result<ValueMap, usize> {
+    let mut args = ValueMap::new();
+    let mut words = words.iter();
+    for (index, param) in command.params.iter().enumerate() {
+        let Some(word) = words.next() else {
+            if param.required {
+                return Err(index);
+            }
+            args.insert(param.name.clone(), Value::Unit);
+            continue;
+        };
+        if param.kind == ParamKind::Text {
+            // The rest as it was written, line breaks and all.
+            args.insert(param.name.clone(), flat.text[word.start..].trim_end().into());
+            words = [].iter();
+            continue;
+        }
+        let value = read(param.kind, word, community, now).ok_or(index)?;
+        args.insert(param.name.clone(), value);
+    }
+    if words.next().is_some() { Err(command.params.len()) } else { Ok(args) }
+}
+
+/// How a command is written: `红包 <total> <count> [wish]`.
+pub fn usage(command: &Command) -> String {
+    let mut usage = command.verb.clone();
+    for param in &command.params {
+        let (open, close) = if param.required { ('<', '>') } else { ('[', ']') };
+        usage.push(' ');
+        usage.push(open);
+        usage.push_str(&param.name);
+        usage.push(close);
+    }
+    usage
+}

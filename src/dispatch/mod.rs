@@ -1,0 +1,224 @@
+//! Which handlers an event goes to, in which order, and whether it may.
+//!
+//! Toggles, modes, roles, trust, cooldowns and rates are enforced here, so that no handler has
+//! to. A [`Plan`] is one community's view of the scripts in force; communities without settings of
+//! their own share one.
+
+mod args;
+mod command;
+mod plan;
+
+pub use args::{Flat, flatten};
+pub use command::{Asked, usage};
+pub use plan::{Plan, Registry, configured_key};
+
+use crate::clock::TimeMs;
+use crate::community::Community;
+use crate::config::Limits;
+use crate::event::{Event, EventKind};
+use crate::id::{PersonId, ScriptName};
+use crate::refusal::Refusal;
+use crate::script::protocol::{Command, HandlerId, Run, Trigger};
+use crate::value::ValueMap;
+
+/// What the dispatcher decided.
+#[derive(Debug, Default)]
+pub struct Dispatch {
+    /// Handlers to run, in order.
+    pub runs: Vec<Run>,
+    /// The command that was asked for, if any.
+    pub command: Option<CommandRun>,
+    /// The command may not run: why, and whether to keep quiet about it.
+    pub refused: Option<(Refusal, bool)>,
+    /// A command was clearly meant but not understood: how it is written.
+    pub usage: Option<String>,
+    /// Something was said to the bot that is no command.
+    pub unknown: bool,
+}
+
+/// A command that runs, so that its cooldown can be noted when it went well.
+#[derive(Clone, Debug)]
+pub struct CommandRun {
+    /// Index in `runs`.
+    pub run: usize,
+    /// Which script.
+    pub script: ScriptName,
+    /// Which handler.
+    pub handler: HandlerId,
+    /// Until it may run again, ms.
+    pub cooldown_ms: i64,
+    /// Refusals are not shown to others.
+    pub quiet: bool,
+}
+
+/// Decides for one event. `person` is the actor; `now` is for cooldowns.
+pub fn dispatch(
+    plan: &Plan,
+    community: &mut Community,
+    event: &Event,
+    limits: &Limits,
+    now: TimeMs,
+) -> Dispatch {
+    let mut out = Dispatch::default();
+    let trigger: &dyn Fn(&Trigger) -> bool = match &event.envelope.kind {
+        EventKind::Message { elements, to_bot, .. } => {
+            let flat = flatten(elements, &event.envelope.account);
+            message(plan, community, event, limits, now, &flat, *to_bot, &mut out);
+            return out;
+        }
+        EventKind::Button { value, .. } => {
+            button(plan, community, event, limits, now, value, &mut out);
+            return out;
+        }
+        EventKind::Joined { .. } => &|trigger| matches!(trigger, Trigger::Join),
+        EventKind::Left { .. } => &|trigger| matches!(trigger, Trigger::Leave),
+        EventKind::JoinRequest { .. } => &|trigger| matches!(trigger, Trigger::JoinRequest),
+        EventKind::Reaction { emoji, added: true, .. } => &move |trigger| match trigger {
+            Trigger::Reaction(wanted) => wanted.is_empty() || wanted.contains(emoji),
+            _ => false,
+        },
+        EventKind::Tick(tick) => {
+            let wanted = |trigger: &Trigger| matches!(trigger, Trigger::Timer(n) if *n == tick.name);
+            plan.add_runs_of(&tick.script, &wanted, community, now, &mut out.runs);
+            return out;
+        }
+        EventKind::Reaction { .. }
+        | EventKind::Edited { .. }
+        | EventKind::Deleted { .. }
+        | EventKind::Updated
+        | EventKind::Online(_)
+        | EventKind::Gap { .. } => return out,
+    };
+    plan.add_runs(true, trigger, community, now, &mut out.runs);
+    plan.add_runs(false, trigger, community, now, &mut out.runs);
+    out
+}
+
+/// Rules, then the command, then the other features (decided in this order so that a rule can
+/// stop what comes after it).
+#[expect(clippy::too_many_arguments, reason = "one call site, and each is a different thing")]
+fn message(
+    plan: &Plan,
+    community: &mut Community,
+    event: &Event,
+    limits: &Limits,
+    now: TimeMs,
+    flat: &Flat,
+    to_bot: bool,
+    out: &mut Dispatch,
+) {
+    plan.add_message_runs(true, &flat.text, community, now, &mut out.runs);
+    // Bots do not command bots.
+    let actor = event.person.and_then(|person| Some((person, community.members.get(&person)?)));
+    if let Some((person, member)) = actor
+        && !member.is_bot
+        && !event.stale
+    {
+        let asked = command::parse(plan, community, flat, to_bot, now);
+        add_command(plan, community, person, asked, limits, now, out);
+    }
+    plan.add_message_runs(false, &flat.text, community, now, &mut out.runs);
+}
+
+fn button(
+    plan: &Plan,
+    community: &mut Community,
+    event: &Event,
+    limits: &Limits,
+    now: TimeMs,
+    value: &str,
+    out: &mut Dispatch,
+) {
+    let Some(person) = event.person else { return };
+    let elements = [crate::event::Element::Text(value.to_owned())];
+    let flat = flatten(&elements, &event.envelope.account);
+    let asked = command::parse(plan, community, &flat, false, now);
+    if let Asked::Command { .. } = asked {
+        add_command(plan, community, person, asked, limits, now, out);
+    } else {
+        let wanted = |trigger: &Trigger| matches!(trigger, Trigger::Button);
+        plan.add_runs(true, &wanted, community, now, &mut out.runs);
+        plan.add_runs(false, &wanted, community, now, &mut out.runs);
+    }
+}
+
+fn add_command(
+    plan: &Plan,
+    community: &mut Community,
+    person: PersonId,
+    asked: Asked<'_>,
+    limits: &Limits,
+    now: TimeMs,
+    out: &mut Dispatch,
+) {
+    match asked {
+        Asked::Nothing => {}
+        Asked::Unknown => out.unknown = true,
+        Asked::Usage(usage) => out.usage = Some(usage),
+        Asked::Command { script, handler, command, args } => {
+            match may(community, person, command, (script, handler), limits, now) {
+                Err(refusal) => out.refused = Some((refusal, command.quiet)),
+                Ok(()) => {
+                    let Some(run) = plan.run(script, handler, args) else { return };
+                    out.command = Some(CommandRun {
+                        run: out.runs.len(),
+                        script: script.clone(),
+                        handler,
+                        cooldown_ms: command.cooldown_ms,
+                        quiet: command.quiet,
+                    });
+                    out.runs.push(run);
+                }
+            }
+        }
+    }
+}
+
+/// Role, trust, cooldown, rate.
+fn may(
+    community: &mut Community,
+    person: PersonId,
+    command: &Command,
+    (script, handler): (&ScriptName, HandlerId),
+    limits: &Limits,
+    now: TimeMs,
+) -> Result<(), Refusal> {
+    let Some(member) = community.members.get(&person) else {
+        return Err(Refusal::new("not_member"));
+    };
+    if member.role < command.role {
+        return Err(Refusal::new("role").with("role", command.role.as_str()));
+    }
+    if member.trust() < command.trust {
+        return Err(Refusal::new("trust")
+            .with("need", i64::from(command.trust))
+            .with("have", i64::from(member.trust())));
+    }
+    let staff = member.role.is_staff();
+    if let Some(until) = community.cooldowns.get(&(person, script.clone(), handler))
+        && now < *until
+    {
+        return Err(Refusal::new("cooldown").with("seconds", (until - now + 999) / 1000));
+    }
+    if !staff && !within_rate(community, person, limits, now) {
+        return Err(Refusal::new("busy"));
+    }
+    Ok(())
+}
+
+fn within_rate(community: &mut Community, person: PersonId, limits: &Limits, now: TimeMs) -> bool {
+    let count = i64::from(limits.commands.max(1));
+    let each_ms = limits.commands_period_s * 1000 / count;
+    let arrival = community.command_rate.entry(person).or_insert(now);
+    let base = (*arrival).max(now);
+    if base - now > (count - 1) * each_ms {
+        return false;
+    }
+    *arrival = base + each_ms;
+    true
+}
+
+/// Settings and arguments of a run travel with it.
+pub(crate) fn no_args() -> ValueMap {
+    ValueMap::new()
+}

@@ -1,0 +1,291 @@
+//! The scripts in force, as one community sees them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use aho_corasick::AhoCorasick;
+use chrono_tz::Tz;
+use regex::Regex;
+
+use crate::clock::TimeMs;
+use crate::community::Community;
+use crate::config::{Config, Effective, Mode, Resolved};
+use crate::id::ScriptName;
+use crate::script::protocol::{Command, HandlerId, Manifest, Run, Trigger};
+use crate::value::{Role, ValueMap};
+
+/// How the text of a message is held against a handler.
+#[derive(Debug)]
+enum Matcher {
+    Every,
+    Words(AhoCorasick),
+    Pattern(Regex),
+}
+
+impl Matcher {
+    fn of(trigger: &Trigger) -> Option<Self> {
+        match trigger {
+            Trigger::Message => Some(Self::Every),
+            Trigger::Keyword(words) => AhoCorasick::builder()
+                .ascii_case_insensitive(true)
+                .build(words)
+                .ok()
+                .map(Self::Words),
+            // The lint has compiled it before.
+            Trigger::Regex(pattern) => Regex::new(pattern).ok().map(Self::Pattern),
+            _ => None,
+        }
+    }
+
+    fn matches(&self, text: &str) -> bool {
+        match self {
+            Self::Every => true,
+            Self::Words(words) => words.is_match(text),
+            Self::Pattern(pattern) => pattern.is_match(text),
+        }
+    }
+}
+
+/// A script that is in force somewhere.
+#[derive(Debug)]
+struct Installed {
+    manifest: Manifest,
+    /// Handlers of messages with their matchers.
+    messages: Vec<(HandlerId, Matcher)>,
+}
+
+/// A script as one community has it.
+#[derive(Clone, Debug)]
+struct Active {
+    installed: Arc<Installed>,
+    effective: Arc<Effective>,
+}
+
+impl Active {
+    fn name(&self) -> &ScriptName {
+        &self.installed.manifest.name
+    }
+
+    fn run(&self, handler: HandlerId, args: ValueMap) -> Run {
+        Run {
+            script: self.name().clone(),
+            handler,
+            args,
+            settings: self.effective.settings.clone(),
+            shadow: self.effective.mode == Mode::Shadow,
+        }
+    }
+
+    fn may_run(&self, community: &Community, now: TimeMs) -> bool {
+        community.breakers.get(self.name()).is_none_or(|breaker| now >= breaker.open_until)
+    }
+}
+
+/// One community's view of the scripts in force.
+#[derive(Debug)]
+pub struct Plan {
+    /// Its time zone.
+    pub timezone: Tz,
+    /// Its language.
+    pub locale: Arc<str>,
+    /// Number of the bundle whose handlers are meant.
+    pub bundle: u64,
+    /// Rules by name, then features by name.
+    scripts: Vec<Active>,
+    /// Verb or alias → script and handler.
+    commands: HashMap<String, (usize, HandlerId)>,
+}
+
+impl Plan {
+    fn new(timezone: Tz, locale: &str, bundle: u64, scripts: Vec<Active>) -> Self {
+        let mut commands = HashMap::new();
+        for (index, script) in scripts.iter().enumerate() {
+            for (handler, entry) in script.installed.manifest.handlers.iter().enumerate() {
+                let Trigger::Command(command) = &entry.trigger else { continue };
+                for verb in std::iter::once(&command.verb).chain(&command.alias) {
+                    // The first by name wins; the lint has told about the clash.
+                    commands.entry(verb.to_lowercase()).or_insert((index, handler as HandlerId));
+                }
+            }
+        }
+        Self { timezone, locale: locale.into(), bundle, scripts, commands }
+    }
+
+    /// The command behind a verb.
+    pub fn command(&self, verb: &str) -> Option<(&ScriptName, HandlerId, &Command)> {
+        let (index, handler) = self.commands.get(&verb.to_lowercase())?;
+        let script = &self.scripts[*index];
+        match &script.installed.manifest.handlers[usize::from(*handler)].trigger {
+            Trigger::Command(command) => Some((script.name(), *handler, command)),
+            _ => None,
+        }
+    }
+
+    /// Commands that somebody of this role and trust may use, by script.
+    pub fn commands_for(&self, role: Role, trust: u8) -> impl Iterator<Item = (&ScriptName, &Command)> {
+        self.scripts.iter().flat_map(move |script| {
+            script.installed.manifest.handlers.iter().filter_map(move |handler| {
+                match &handler.trigger {
+                    Trigger::Command(command)
+                        if role >= command.role && (trust >= command.trust || role.is_staff()) =>
+                    {
+                        Some((script.name(), command))
+                    }
+                    _ => None,
+                }
+            })
+        })
+    }
+
+    /// Whether a script is on here.
+    pub fn has(&self, script: &ScriptName) -> bool {
+        self.scripts.iter().any(|active| active.name() == script)
+    }
+
+    /// The manifest of a script that is on here.
+    pub fn manifest(&self, script: &ScriptName) -> Option<&Manifest> {
+        self.scripts.iter().find(|a| a.name() == script).map(|a| &a.installed.manifest)
+    }
+
+    /// A run of one handler.
+    pub(super) fn run(&self, script: &ScriptName, handler: HandlerId, args: ValueMap) -> Option<Run> {
+        self.scripts.iter().find(|active| active.name() == script).map(|a| a.run(handler, args))
+    }
+
+    /// Handlers of messages that match, of rules or of features.
+    pub(super) fn add_message_runs(
+        &self,
+        rules: bool,
+        text: &str,
+        community: &Community,
+        now: TimeMs,
+        runs: &mut Vec<Run>,
+    ) {
+        for script in self.of_kind(rules) {
+            let messages = &script.installed.messages;
+            if messages.is_empty() || !script.may_run(community, now) {
+                continue;
+            }
+            for (handler, matcher) in messages {
+                if matcher.matches(text) {
+                    runs.push(script.run(*handler, super::no_args()));
+                }
+            }
+        }
+    }
+
+    /// Handlers whose trigger is wanted, of rules or of features.
+    pub(super) fn add_runs(
+        &self,
+        rules: bool,
+        wanted: &dyn Fn(&Trigger) -> bool,
+        community: &Community,
+        now: TimeMs,
+        runs: &mut Vec<Run>,
+    ) {
+        for script in self.of_kind(rules) {
+            add_wanted(script, wanted, community, now, runs);
+        }
+    }
+
+    /// Handlers of one script whose trigger is wanted.
+    pub(super) fn add_runs_of(
+        &self,
+        name: &ScriptName,
+        wanted: &dyn Fn(&Trigger) -> bool,
+        community: &Community,
+        now: TimeMs,
+        runs: &mut Vec<Run>,
+    ) {
+        if let Some(script) = self.scripts.iter().find(|active| active.name() == name) {
+            add_wanted(script, wanted, community, now, runs);
+        }
+    }
+
+    fn of_kind(&self, rules: bool) -> impl Iterator<Item = &Active> {
+        self.scripts.iter().filter(move |script| script.installed.manifest.is_rule == rules)
+    }
+}
+
+fn add_wanted(
+    script: &Active,
+    wanted: &dyn Fn(&Trigger) -> bool,
+    community: &Community,
+    now: TimeMs,
+    runs: &mut Vec<Run>,
+) {
+    if !script.may_run(community, now) {
+        return;
+    }
+    for (handler, entry) in script.installed.manifest.handlers.iter().enumerate() {
+        if wanted(&entry.trigger) {
+            runs.push(script.run(handler as HandlerId, super::no_args()));
+        }
+    }
+}
+
+/// The plans of all communities, made anew with each change of configuration or scripts.
+pub struct Registry {
+    default: Arc<Plan>,
+    by_key: HashMap<String, Arc<Plan>>,
+}
+
+impl Registry {
+    /// Builds the plans.
+    pub fn new<'a>(
+        config: &Config,
+        resolved: &Resolved,
+        manifests: impl Iterator<Item = &'a Manifest>,
+        bundle: u64,
+    ) -> Self {
+        let mut installed: Vec<Arc<Installed>> = manifests.map(install).collect();
+        installed.sort_by_key(|script| (!script.manifest.is_rule, script.manifest.name.clone()));
+        let active = |community: Option<&str>| -> Vec<Active> {
+            installed
+                .iter()
+                .filter_map(|script| {
+                    let effective = resolved.effective(community, &script.manifest.name)?;
+                    let is_on = effective.enabled && effective.mode != Mode::Off;
+                    is_on.then(|| Active { installed: script.clone(), effective })
+                })
+                .collect()
+        };
+        let (timezone, locale) = (config.bot.timezone, config.bot.locale.as_str());
+        let default = Arc::new(Plan::new(timezone, locale, bundle, active(None)));
+        let by_key = config
+            .communities
+            .iter()
+            .map(|community| {
+                let plan = Plan::new(
+                    community.timezone.unwrap_or(timezone),
+                    community.locale.as_deref().unwrap_or(locale),
+                    bundle,
+                    active(Some(&community.id)),
+                );
+                (configured_key(&community.id), Arc::new(plan))
+            })
+            .collect();
+        Self { default, by_key }
+    }
+
+    /// The plan of a community by its key.
+    pub fn plan(&self, key: &str) -> Arc<Plan> {
+        self.by_key.get(key).unwrap_or(&self.default).clone()
+    }
+}
+
+/// The key of a community that config.toml names; a group's own community has its reference.
+pub fn configured_key(id: &str) -> String {
+    format!("={id}")
+}
+
+
+fn install(manifest: &Manifest) -> Arc<Installed> {
+    let messages = manifest
+        .handlers
+        .iter()
+        .enumerate()
+        .filter_map(|(id, handler)| Some((id as HandlerId, Matcher::of(&handler.trigger)?)))
+        .collect();
+    Arc::new(Installed { manifest: manifest.clone(), messages })
+}

@@ -1,0 +1,480 @@
+//! The rows that go in and come out of a [`super::Store`]: plain columns, no behaviour.
+
+use serde::Serialize;
+
+use crate::clock::TimeMs;
+use crate::effect::{Delivery, DeliveryState};
+use crate::event::Envelope;
+use crate::id::{AccountId, CommunityId, DeliveryId, EventId, GroupId, PersonId, Ref, TimerId};
+use crate::ledger::Transfer;
+
+/// Everything that one turn commits.
+#[derive(Clone, Debug)]
+pub struct TurnRows {
+    /// What happened, with what came of it.
+    pub event: EventRow,
+    /// A community and group seen for the first time.
+    pub community: Option<CommunityRow>,
+    /// A group seen for the first time.
+    pub group: Option<GroupRow>,
+    /// People seen for the first time; known ones are left as they are.
+    pub persons: Vec<PersonRow>,
+    /// Members as they are now.
+    pub members: Vec<MemberRow>,
+    /// Accounts of the ledger that are new.
+    pub accounts: Vec<AccountRow>,
+    /// Movements of value.
+    pub transfers: Vec<Transfer>,
+    /// Packets that are new or changed their state.
+    pub packets: Vec<PacketRow>,
+    /// Shares that are new or were taken.
+    pub shares: Vec<ShareRow>,
+    /// Check-ins.
+    pub checkins: Vec<CheckinRow>,
+    /// New versions of the group's rules.
+    pub rule_versions: Vec<RuleVersionRow>,
+    /// Who accepted them.
+    pub rule_acks: Vec<RuleAckRow>,
+    /// Warnings.
+    pub warnings: Vec<WarningRow>,
+    /// What scripts remember; `None` forgets.
+    pub state: Vec<StateRow>,
+    /// New timers.
+    pub timers: Vec<TimerRow>,
+    /// Timers that fired or were cancelled.
+    pub timers_gone: Vec<TimerId>,
+    /// What is to be sent.
+    pub deliveries: Vec<Delivery>,
+    /// Lines of the audit log.
+    pub audit: Vec<AuditRow>,
+}
+
+impl TurnRows {
+    /// A turn that did nothing but happen.
+    pub fn new(event: EventRow) -> Self {
+        Self {
+            event,
+            community: None,
+            group: None,
+            persons: Vec::new(),
+            members: Vec::new(),
+            accounts: Vec::new(),
+            transfers: Vec::new(),
+            packets: Vec::new(),
+            shares: Vec::new(),
+            checkins: Vec::new(),
+            rule_versions: Vec::new(),
+            rule_acks: Vec::new(),
+            warnings: Vec::new(),
+            state: Vec::new(),
+            timers: Vec::new(),
+            timers_gone: Vec::new(),
+            deliveries: Vec::new(),
+            audit: Vec::new(),
+        }
+    }
+}
+
+/// Where an event stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EventState {
+    /// Handled.
+    Done,
+    /// Accepted, to be handled later.
+    Waiting,
+    /// Could not be handled; kept for a human.
+    Quarantined,
+}
+
+impl EventState {
+    /// The word in the database.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Waiting => "waiting",
+            Self::Quarantined => "quarantined",
+        }
+    }
+}
+
+/// An event with its outcome.
+#[derive(Clone, Debug)]
+pub struct EventRow {
+    /// Its number.
+    pub id: EventId,
+    /// Whose.
+    pub community: CommunityId,
+    /// Where.
+    pub group: Option<GroupId>,
+    /// Who.
+    pub person: Option<PersonId>,
+    /// Account that saw it.
+    pub account: Ref,
+    /// Unique for the account.
+    pub key: String,
+    /// One word.
+    pub kind: &'static str,
+    /// When it happened.
+    pub at: TimeMs,
+    /// When it was received.
+    pub received_at: TimeMs,
+    /// Seed of its chance.
+    pub seed: u64,
+    /// Where it stands.
+    pub state: EventState,
+    /// Text of a message, kept for the archive's days.
+    pub text: Option<String>,
+    /// The whole envelope, while it waits or is quarantined.
+    pub body: Option<Envelope>,
+    /// What came of it, JSON; `None` where nothing did.
+    pub outcome: Option<String>,
+}
+
+/// A community.
+#[derive(Clone, Debug, Serialize)]
+pub struct CommunityRow {
+    /// Its number.
+    pub id: CommunityId,
+    /// `=id` of config.toml, or the reference of its only group.
+    pub key: String,
+}
+
+/// A group.
+#[derive(Clone, Debug, Serialize)]
+pub struct GroupRow {
+    /// Its number.
+    pub id: GroupId,
+    /// Whose.
+    pub community: CommunityId,
+    /// What the platform calls it.
+    pub reference: Ref,
+    /// Its name.
+    pub name: String,
+}
+
+/// A person with the account by which she is known.
+#[derive(Clone, Debug, Serialize)]
+pub struct PersonRow {
+    /// Her number.
+    pub id: PersonId,
+    /// The account.
+    pub account: Ref,
+    /// First seen.
+    pub at: TimeMs,
+}
+
+/// A member of a community.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MemberRow {
+    /// Whose.
+    pub community: CommunityId,
+    /// Who.
+    pub person: PersonId,
+    /// The account to reach her by.
+    pub reference: Ref,
+    /// Display name.
+    pub name: String,
+    /// Name in the community.
+    pub nickname: Option<String>,
+    /// Authority.
+    pub role: &'static str,
+    /// Trust 0–4.
+    pub trust: u8,
+    /// A bot's account.
+    pub is_bot: bool,
+    /// When the present stay began.
+    pub joined_at: TimeMs,
+    /// When it ended.
+    pub left_at: Option<TimeMs>,
+    /// Messages counted.
+    pub messages: i64,
+    /// Local days with a message.
+    pub active_days: i64,
+    /// The last of them, `YYYY-MM-DD` or empty.
+    pub last_day: String,
+    /// Tags.
+    pub tags: Vec<String>,
+}
+
+/// A new account of the ledger.
+#[derive(Clone, Debug, Serialize)]
+pub struct AccountRow {
+    /// Its number.
+    pub id: AccountId,
+    /// Whose.
+    pub community: CommunityId,
+    /// `member`, `escrow`, `mint`, `burn`.
+    pub kind: &'static str,
+    /// Person or packet.
+    pub owner: i64,
+}
+
+/// A packet without its shares.
+#[derive(Clone, Debug, Serialize)]
+pub struct PacketRow {
+    /// Its number.
+    pub id: i64,
+    /// Whose.
+    pub community: CommunityId,
+    /// Where.
+    pub group: GroupId,
+    /// Sent by.
+    pub sender: PersonId,
+    /// `lucky`, `equal`.
+    pub mode: String,
+    /// Points.
+    pub total: i64,
+    /// Shares.
+    pub count: i64,
+    /// Wish.
+    pub wish: String,
+    /// 64 hex digits.
+    pub seed: String,
+    /// 64 hex digits.
+    pub commitment: String,
+    /// Sent.
+    pub created_at: TimeMs,
+    /// Ends.
+    pub expires_at: TimeMs,
+    /// `open`, `exhausted`, `refunded`.
+    pub state: String,
+}
+
+/// A share of a packet.
+#[derive(Clone, Debug, Serialize)]
+pub struct ShareRow {
+    /// Which packet.
+    pub packet: i64,
+    /// Which share, from 0.
+    pub n: i64,
+    /// How much.
+    pub amount: i64,
+    /// Taken by.
+    pub person: Option<PersonId>,
+    /// Taken when.
+    pub taken_at: Option<TimeMs>,
+}
+
+/// A packet with its shares.
+#[derive(Clone, Debug)]
+pub struct PacketRows {
+    /// The packet.
+    pub packet: PacketRow,
+    /// Its shares by number.
+    pub shares: Vec<ShareRow>,
+}
+
+/// A check-in.
+#[derive(Clone, Debug, Serialize)]
+pub struct CheckinRow {
+    /// Whose.
+    pub community: CommunityId,
+    /// Who.
+    pub person: PersonId,
+    /// Local day, `YYYY-MM-DD`.
+    pub day: String,
+    /// Days in a row.
+    pub streak: i64,
+    /// Which of the day.
+    pub ordinal: i64,
+}
+
+/// A version of a group's rules.
+#[derive(Clone, Debug, Serialize)]
+pub struct RuleVersionRow {
+    /// Whose.
+    pub community: CommunityId,
+    /// From 1.
+    pub version: i64,
+    /// The text.
+    pub text: String,
+    /// Written by.
+    pub author: Option<PersonId>,
+    /// When.
+    pub at: TimeMs,
+}
+
+/// An acceptance of the rules.
+#[derive(Clone, Debug, Serialize)]
+pub struct RuleAckRow {
+    /// Whose.
+    pub community: CommunityId,
+    /// Who.
+    pub person: PersonId,
+    /// Which version.
+    pub version: i64,
+    /// When.
+    pub at: TimeMs,
+}
+
+/// A warning.
+#[derive(Clone, Debug, Serialize)]
+pub struct WarningRow {
+    /// Whose.
+    pub community: CommunityId,
+    /// Against whom.
+    pub person: PersonId,
+    /// The turn.
+    pub event: EventId,
+    /// Which of the turn.
+    pub n: i64,
+    /// Why.
+    pub reason: String,
+    /// How much it counts.
+    pub weight: i64,
+    /// By which script.
+    pub script: String,
+    /// When.
+    pub at: TimeMs,
+}
+
+/// Something that a script remembers.
+#[derive(Clone, Debug, Serialize)]
+pub struct StateRow {
+    /// Whose.
+    pub community: CommunityId,
+    /// Which script.
+    pub script: String,
+    /// `community`, `member:7`, `group:3`.
+    pub scope: String,
+    /// Under which name.
+    pub key: String,
+    /// JSON; `None` forgets it.
+    pub value: Option<String>,
+}
+
+/// A timer.
+#[derive(Clone, Debug, Serialize)]
+pub struct TimerRow {
+    /// Its number.
+    pub id: TimerId,
+    /// Whose.
+    pub community: CommunityId,
+    /// Where.
+    pub group: Option<GroupId>,
+    /// Which script.
+    pub script: String,
+    /// Name of the handler.
+    pub name: String,
+    /// When, Unix ms.
+    pub due: TimeMs,
+    /// JSON.
+    pub data: String,
+}
+
+/// A line of the audit log.
+#[derive(Clone, Debug, Serialize)]
+pub struct AuditRow {
+    /// The turn.
+    pub event: EventId,
+    /// Whose.
+    pub community: CommunityId,
+    /// When.
+    pub at: TimeMs,
+    /// Who decided: a script with its revision, or a person.
+    pub actor: String,
+    /// What was done.
+    pub action: String,
+    /// To whom or what.
+    pub object: String,
+    /// Why.
+    pub detail: String,
+}
+
+/// What became of a delivery.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settlement {
+    /// Which.
+    pub id: DeliveryId,
+    /// Where it stands now.
+    pub state: DeliveryState,
+    /// Why.
+    pub reason: Option<String>,
+    /// Tries so far.
+    pub attempts: u32,
+    /// The platform's id.
+    pub platform_id: Option<String>,
+}
+
+/// A community as it was last committed.
+#[derive(Clone, Debug, Default)]
+pub struct CommunityRows {
+    /// Members, those who left too.
+    pub members: Vec<MemberRow>,
+    /// `(id, kind, owner, debits, credits, debits_pending, credits_pending)`
+    pub accounts: Vec<(i64, String, i64, i64, i64, i64, i64)>,
+    /// Open holds: `(transfer, debit account, credit account, amount)`.
+    pub holds: Vec<(i64, i64, i64, i64)>,
+    /// Packets that are open or ended lately.
+    pub packets: Vec<PacketRows>,
+    /// The latest check-in of each member.
+    pub checkins: Vec<CheckinRow>,
+    /// The rules in force.
+    pub rules: Option<RuleVersionRow>,
+    /// Latest accepted version of each member.
+    pub acks: Vec<(PersonId, i64)>,
+    /// Warnings.
+    pub warnings: Vec<WarningRow>,
+    /// What scripts remember.
+    pub state: Vec<StateRow>,
+    /// Timers.
+    pub timers: Vec<TimerRow>,
+}
+
+/// What must be known before the first event.
+#[derive(Clone, Debug, Default)]
+pub struct Start {
+    /// Every community.
+    pub communities: Vec<CommunityRow>,
+    /// Every group.
+    pub groups: Vec<GroupRow>,
+    /// Every timer: `(due, timer, community)`.
+    pub timers: Vec<(TimeMs, TimerId, CommunityId)>,
+    /// Communities in which events wait.
+    pub waiting: Vec<CommunityId>,
+    /// Highest number in use of each kind, in the order of [`NUMBERED`].
+    pub numbers: Vec<i64>,
+}
+
+/// Kinds of rows that the process numbers itself.
+pub const NUMBERED: [&str; 9] = [
+    "event",
+    "community",
+    "grp",
+    "person",
+    "ledger_account",
+    "ledger_transfer",
+    "packet",
+    "timer",
+    "delivery",
+];
+
+/// A movement of points, as 积分明细 shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PointsEntry {
+    /// When, Unix ms.
+    pub at: TimeMs,
+    /// By how much.
+    pub delta: i64,
+    /// One word.
+    pub code: String,
+    /// For people.
+    pub reason: String,
+    /// Who decided.
+    pub actor: Option<PersonId>,
+}
+
+/// Result of a check of the ledger.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Verification {
+    /// Communities checked.
+    pub communities: i64,
+    /// Accounts checked.
+    pub accounts: i64,
+    /// Transfers checked.
+    pub transfers: i64,
+    /// Packets checked.
+    pub packets: i64,
+    /// Everything that does not hold, one sentence each.
+    pub broken: Vec<String>,
+}

@@ -1,0 +1,279 @@
+//! SQLite behind the store contract: one writer, readers apart, every commit on the disk before
+//! anybody hears of it.
+
+mod commit;
+mod read;
+mod verify;
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
+
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
+use sqlx::{ConnectOptions, Connection, Row};
+use tokio::sync::{Mutex, MutexGuard};
+
+use super::{
+    CommunityRows, EventRow, PacketRows, PointsEntry, Start, Store, StoreError, Verification, Write,
+};
+use crate::adapter::BoxFuture;
+use crate::clock::TimeMs;
+use crate::effect::{Delivery, Destination};
+use crate::id::{CommunityId, PersonId, Ref};
+
+/// Schema, by number; the same numbers will stand in migrations/postgres.
+static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("src/store/migrations/sqlite");
+
+/// A community's data in one SQLite file, or in memory.
+pub struct Sqlite {
+    writer: Mutex<SqliteConnection>,
+    /// Absent for a database in memory, which only its one connection can see.
+    reader: Option<Mutex<SqliteConnection>>,
+    /// Held as long as the store is open.
+    _lock: Option<File>,
+}
+
+impl Sqlite {
+    /// Opens (or makes) the file and brings its schema up to date.
+    ///
+    /// # Errors
+    /// [`StoreError::InUse`] when another process has it open; otherwise what SQLite says.
+    pub async fn open(path: &Path) -> Result<Self, StoreError> {
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder).map_err(|error| {
+                StoreError::Io(format!("make the folder `{}`: {error}", folder.display()))
+            })?;
+        }
+        let lock = lock(path)?;
+        let options = SqliteConnectOptions::new().filename(path).create_if_missing(true);
+        let mut writer = connect(options.clone()).await?;
+        migrate(&mut writer).await?;
+        restrict(path);
+        let reader = connect(options.read_only(true)).await?;
+        Ok(Self {
+            writer: Mutex::new(writer),
+            reader: Some(Mutex::new(reader)),
+            _lock: Some(lock),
+        })
+    }
+
+    /// A database that lives as long as this value.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub async fn in_memory() -> Result<Self, StoreError> {
+        let options = SqliteConnectOptions::from_str("sqlite::memory:").map_err(failure)?;
+        let mut writer = connect(options).await?;
+        migrate(&mut writer).await?;
+        Ok(Self { writer: Mutex::new(writer), reader: None, _lock: None })
+    }
+
+    /// The connection for questions.
+    async fn reader(&self) -> MutexGuard<'_, SqliteConnection> {
+        match &self.reader {
+            Some(reader) => reader.lock().await,
+            None => self.writer.lock().await,
+        }
+    }
+}
+
+/// The file whose lock says who works on the database.
+fn lock(path: &Path) -> Result<File, StoreError> {
+    let beside: PathBuf = path.with_extension("lock");
+    let failed = |error: std::io::Error| {
+        StoreError::Io(format!("open the lock file `{}`: {error}", beside.display()))
+    };
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&beside)
+        .map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => Err(StoreError::InUse(format!(
+            "another qundao is running on `{}`; stop it first, or give this one its own `[bot] \
+             data` folder",
+            path.display()
+        ))),
+        Err(std::fs::TryLockError::Error(error)) => Err(failed(error)),
+    }
+}
+
+/// Only the owner may read what members wrote.
+fn restrict(path: &Path) {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = std::fs::Permissions::from_mode(0o600);
+        if let Err(error) = std::fs::set_permissions(path, mode) {
+            tracing::warn!(path = %path.display(), %error, "cannot restrict the database file");
+        }
+    }
+}
+
+async fn connect(options: SqliteConnectOptions) -> Result<SqliteConnection, StoreError> {
+    let mut connection = options
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true)
+        .busy_timeout(Duration::from_secs(5))
+        .statement_cache_capacity(128)
+        .pragma("journal_size_limit", "67108864")
+        .connect()
+        .await
+        .map_err(failure)?;
+    // What was asked for is not always what was given, and these two are what durability rests on.
+    for (pragma, wanted) in [("PRAGMA synchronous", 2_i64), ("PRAGMA foreign_keys", 1)] {
+        let row = sqlx::query(pragma).fetch_one(&mut connection).await.map_err(failure)?;
+        if row.get::<i64, _>(0) != wanted {
+            return Err(StoreError::Data(format!("`{pragma}` is not {wanted}")));
+        }
+    }
+    Ok(connection)
+}
+
+async fn migrate(connection: &mut SqliteConnection) -> Result<(), StoreError> {
+    MIGRATIONS.run(connection).await.map_err(|error| {
+        StoreError::Data(format!("bring the schema up to date: {error}"))
+    })
+}
+
+/// Sorts SQLite's errors by what can be done about them.
+fn failure(error: sqlx::Error) -> StoreError {
+    match &error {
+        sqlx::Error::Database(inner) => {
+            // Primary result codes: https://www.sqlite.org/rescode.html (19 = constraint).
+            let code = inner.code().and_then(|code| code.parse::<i64>().ok()).unwrap_or(0);
+            if code & 0xff == 19 {
+                StoreError::Constraint(inner.message().to_owned())
+            } else {
+                StoreError::Io(inner.message().to_owned())
+            }
+        }
+        sqlx::Error::Decode(_) | sqlx::Error::ColumnDecode { .. } => {
+            StoreError::Data(error.to_string())
+        }
+        _ => StoreError::Io(error.to_string()),
+    }
+}
+
+impl Store for Sqlite {
+    fn start(&self) -> BoxFuture<'_, Result<Start, StoreError>> {
+        Box::pin(async { read::start(&mut *self.reader().await).await })
+    }
+
+    fn commit<'a>(&'a self, batch: &'a [Write]) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async { commit::commit(&mut *self.writer.lock().await, batch).await })
+    }
+
+    fn community(&self, id: CommunityId) -> BoxFuture<'_, Result<CommunityRows, StoreError>> {
+        Box::pin(async move { read::community(&mut *self.reader().await, id).await })
+    }
+
+    fn known<'a>(
+        &'a self,
+        keys: &'a [(Ref, String)],
+    ) -> BoxFuture<'a, Result<Vec<usize>, StoreError>> {
+        Box::pin(async { read::known(&mut *self.reader().await, keys).await })
+    }
+
+    fn persons<'a>(
+        &'a self,
+        accounts: &'a [Ref],
+    ) -> BoxFuture<'a, Result<Vec<Option<PersonId>>, StoreError>> {
+        Box::pin(async { read::persons(&mut *self.reader().await, accounts).await })
+    }
+
+    fn communities_of(
+        &self,
+        person: PersonId,
+    ) -> BoxFuture<'_, Result<Vec<CommunityId>, StoreError>> {
+        Box::pin(async move { read::communities_of(&mut *self.reader().await, person).await })
+    }
+
+    fn points_log(
+        &self,
+        community: CommunityId,
+        person: PersonId,
+        skip: i64,
+        take: i64,
+    ) -> BoxFuture<'_, Result<Vec<PointsEntry>, StoreError>> {
+        Box::pin(async move {
+            read::points_log(&mut *self.reader().await, community, person, skip, take).await
+        })
+    }
+
+    fn transfer_amount<'a>(
+        &'a self,
+        community: CommunityId,
+        key: &'a str,
+    ) -> BoxFuture<'a, Result<Option<i64>, StoreError>> {
+        Box::pin(async move {
+            read::transfer_amount(&mut *self.reader().await, community, key).await
+        })
+    }
+
+    fn slot_of<'a>(
+        &'a self,
+        to: &'a Destination,
+        message: &'a str,
+    ) -> BoxFuture<'a, Result<Option<String>, StoreError>> {
+        Box::pin(async move { read::slot_of(&mut *self.reader().await, to, message).await })
+    }
+
+    fn message_in<'a>(
+        &'a self,
+        to: &'a Destination,
+        slot: &'a str,
+    ) -> BoxFuture<'a, Result<Option<String>, StoreError>> {
+        Box::pin(async move { read::message_in(&mut *self.reader().await, to, slot).await })
+    }
+
+    fn packet(
+        &self,
+        community: CommunityId,
+        packet: i64,
+    ) -> BoxFuture<'_, Result<Option<PacketRows>, StoreError>> {
+        Box::pin(async move { read::packet(&mut *self.reader().await, community, packet).await })
+    }
+
+    fn waiting(
+        &self,
+        community: CommunityId,
+        take: i64,
+    ) -> BoxFuture<'_, Result<Vec<EventRow>, StoreError>> {
+        Box::pin(async move { read::waiting(&mut *self.reader().await, community, take).await })
+    }
+
+    fn open_deliveries(&self) -> BoxFuture<'_, Result<Vec<Delivery>, StoreError>> {
+        Box::pin(async { read::open_deliveries(&mut *self.reader().await).await })
+    }
+
+    fn housekeep(
+        &self,
+        texts_before: TimeMs,
+        keys_before: TimeMs,
+    ) -> BoxFuture<'_, Result<u64, StoreError>> {
+        Box::pin(async move {
+            commit::housekeep(&mut *self.writer.lock().await, texts_before, keys_before).await
+        })
+    }
+
+    fn verify(&self) -> BoxFuture<'_, Result<Verification, StoreError>> {
+        Box::pin(async { verify::verify(&mut *self.reader().await).await })
+    }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async {
+            // A failed checkpoint loses nothing: the next start reads the log.
+            let mut writer = self.writer.lock().await;
+            let checkpoint =
+                sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut *writer).await;
+            if let Err(error) = checkpoint {
+                tracing::debug!(%error, "checkpoint at the end");
+            }
+        })
+    }
+}

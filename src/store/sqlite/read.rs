@@ -1,0 +1,446 @@
+//! Questions to the database.
+
+use sqlx::sqlite::{SqliteConnection, SqliteRow};
+use sqlx::{FromRow, Row};
+
+use super::commit::destination;
+use super::failure;
+use crate::effect::{Delivery, DeliveryState, Destination, Policy};
+use crate::id::{CommunityId, DeliveryId, EventId, GroupId, PersonId, Ref, ScriptName, TimerId};
+use crate::store::{
+    CheckinRow, CommunityRow, CommunityRows, EventRow, EventState, GroupRow, MemberRow, NUMBERED,
+    PacketRow, PacketRows, PointsEntry, RuleVersionRow, ShareRow, Start, StateRow, StoreError,
+    TimerRow, WarningRow,
+};
+use crate::value::Role;
+
+/// Packets that ended are kept in memory as long as somebody may still ask for them.
+const ENDED_PACKETS_KEPT: i64 = 20;
+
+type Result<T> = std::result::Result<T, StoreError>;
+
+pub(super) async fn start(db: &mut SqliteConnection) -> Result<Start> {
+    let mut start = Start::default();
+    for row in all(db, "SELECT id, key FROM community ORDER BY id", &[]).await? {
+        start.communities.push(CommunityRow { id: CommunityId(row.get(0)), key: row.get(1) });
+    }
+    for row in all(db, "SELECT id, community, ref, name FROM grp ORDER BY id", &[]).await? {
+        start.groups.push(GroupRow {
+            id: GroupId(row.get(0)),
+            community: CommunityId(row.get(1)),
+            reference: reference(row.get(2))?,
+            name: row.get(3),
+        });
+    }
+    for row in all(db, "SELECT due, id, community FROM timer", &[]).await? {
+        start.timers.push((row.get(0), TimerId(row.get(1)), CommunityId(row.get(2))));
+    }
+    for row in all(db, "SELECT DISTINCT community FROM event WHERE state = 'waiting'", &[]).await? {
+        start.waiting.push(CommunityId(row.get(0)));
+    }
+    for (table, sql) in NUMBERED.iter().zip(HIGHEST) {
+        let row = sqlx::query(sql).fetch_one(&mut *db).await.map_err(failure)?;
+        debug_assert!(sql.contains(table));
+        start.numbers.push(row.get(0));
+    }
+    Ok(start)
+}
+
+/// In the order of [`NUMBERED`].
+const HIGHEST: [&str; 9] = [
+    "SELECT coalesce(max(id), 0) FROM event",
+    "SELECT coalesce(max(id), 0) FROM community",
+    "SELECT coalesce(max(id), 0) FROM grp",
+    "SELECT coalesce(max(id), 0) FROM person",
+    "SELECT coalesce(max(id), 0) FROM ledger_account",
+    "SELECT coalesce(max(id), 0) FROM ledger_transfer",
+    "SELECT coalesce(max(id), 0) FROM packet",
+    "SELECT coalesce(max(id), 0) FROM timer",
+    "SELECT coalesce(max(id), 0) FROM delivery",
+];
+
+pub(super) async fn community(db: &mut SqliteConnection, id: CommunityId) -> Result<CommunityRows> {
+    let key = &[id.0];
+    let members = all(
+        db,
+        "SELECT person, ref, name, nickname, role, trust, is_bot, joined_at, left_at, messages,
+           active_days, last_day, tags FROM member WHERE community = $1",
+        key,
+    )
+    .await?;
+    let accounts = "SELECT id, kind, owner, debits, credits, debits_pending, credits_pending
+        FROM ledger_account WHERE community = $1 AND (kind <> 'escrow' OR credits > debits)";
+    let holds = "SELECT p.id, p.debit, p.credit, p.amount FROM ledger_transfer p
+        WHERE p.community = $1 AND p.kind = 'pending'
+          AND NOT EXISTS(SELECT 1 FROM ledger_transfer r WHERE r.pending = p.id)";
+    let rules = "SELECT version, text, author, at FROM rule_version WHERE community = $1
+        ORDER BY version DESC LIMIT 1";
+    Ok(CommunityRows {
+        members: members.iter().map(|row| member(id, row)).collect::<Result<_>>()?,
+        accounts: tuples(db, accounts, key).await?,
+        holds: tuples(db, holds, key).await?,
+        packets: packets(db, id).await?,
+        checkins: checkins(db, id).await?,
+        rules: all(db, rules, key).await?.first().map(|row| RuleVersionRow {
+            community: id,
+            version: row.get(0),
+            text: row.get(1),
+            author: row.get::<Option<i64>, _>(2).map(PersonId),
+            at: row.get(3),
+        }),
+        acks: tuples::<(i64, i64)>(
+            db,
+            "SELECT person, max(version) FROM rule_ack WHERE community = $1 GROUP BY person",
+            key,
+        )
+        .await?
+        .into_iter()
+        .map(|(person, version)| (PersonId(person), version))
+        .collect(),
+        warnings: warnings(db, id).await?,
+        state: state(db, id).await?,
+        timers: timers(db, id).await?,
+    })
+}
+
+fn member(community: CommunityId, row: &SqliteRow) -> Result<MemberRow> {
+    let role: String = row.get(4);
+    let tags: String = row.get(12);
+    Ok(MemberRow {
+        community,
+        person: PersonId(row.get(0)),
+        reference: reference(row.get(1))?,
+        name: row.get(2),
+        nickname: row.get(3),
+        role: Role::parse(&role).unwrap_or_default().as_str(),
+        trust: row.get::<i64, _>(5).clamp(0, 4) as u8,
+        is_bot: row.get::<i64, _>(6) != 0,
+        joined_at: row.get(7),
+        left_at: row.get(8),
+        messages: row.get(9),
+        active_days: row.get(10),
+        last_day: row.get(11),
+        tags: json(&tags)?,
+    })
+}
+
+const PACKET_COLUMNS: &str = "SELECT id, grp, sender, mode, total, count, wish, seed, commitment,
+    created_at, expires_at, state FROM packet WHERE community = $1 AND id IN
+      (SELECT id FROM packet WHERE community = $1 AND state = 'open' UNION
+       SELECT id FROM (SELECT id FROM packet WHERE community = $1 ORDER BY id DESC LIMIT $2))";
+
+async fn packets(db: &mut SqliteConnection, id: CommunityId) -> Result<Vec<PacketRows>> {
+    let mut packets = Vec::new();
+    for row in all(db, PACKET_COLUMNS, &[id.0, ENDED_PACKETS_KEPT]).await? {
+        let packet = packet_row(id, &row);
+        let shares = shares(db, packet.id).await?;
+        packets.push(PacketRows { packet, shares });
+    }
+    Ok(packets)
+}
+
+pub(super) async fn packet(
+    db: &mut SqliteConnection,
+    community: CommunityId,
+    packet: i64,
+) -> Result<Option<PacketRows>> {
+    let rows = all(
+        db,
+        "SELECT id, grp, sender, mode, total, count, wish, seed, commitment, created_at,
+           expires_at, state FROM packet WHERE community = $1 AND id = $2",
+        &[community.0, packet],
+    )
+    .await?;
+    let Some(row) = rows.first() else { return Ok(None) };
+    Ok(Some(PacketRows { packet: packet_row(community, row), shares: shares(db, packet).await? }))
+}
+
+fn packet_row(community: CommunityId, row: &SqliteRow) -> PacketRow {
+    PacketRow {
+        id: row.get(0),
+        community,
+        group: GroupId(row.get(1)),
+        sender: PersonId(row.get(2)),
+        mode: row.get(3),
+        total: row.get(4),
+        count: row.get(5),
+        wish: row.get(6),
+        seed: row.get(7),
+        commitment: row.get(8),
+        created_at: row.get(9),
+        expires_at: row.get(10),
+        state: row.get(11),
+    }
+}
+
+async fn shares(db: &mut SqliteConnection, packet: i64) -> Result<Vec<ShareRow>> {
+    let sql = "SELECT n, amount, person, taken_at FROM packet_share WHERE packet = $1 ORDER BY n";
+    Ok(all(db, sql, &[packet])
+        .await?
+        .iter()
+        .map(|row| ShareRow {
+            packet,
+            n: row.get(0),
+            amount: row.get(1),
+            person: row.get::<Option<i64>, _>(2).map(PersonId),
+            taken_at: row.get(3),
+        })
+        .collect())
+}
+
+async fn checkins(db: &mut SqliteConnection, id: CommunityId) -> Result<Vec<CheckinRow>> {
+    let sql = "SELECT c.person, c.day, c.streak, c.ordinal FROM checkin c
+        WHERE c.community = $1 AND c.day = (SELECT max(l.day) FROM checkin l
+          WHERE l.community = c.community AND l.person = c.person)";
+    Ok(all(db, sql, &[id.0])
+        .await?
+        .iter()
+        .map(|row| CheckinRow {
+            community: id,
+            person: PersonId(row.get(0)),
+            day: row.get(1),
+            streak: row.get(2),
+            ordinal: row.get(3),
+        })
+        .collect())
+}
+
+async fn warnings(db: &mut SqliteConnection, id: CommunityId) -> Result<Vec<WarningRow>> {
+    let sql = "SELECT person, event, n, reason, weight, script, at FROM warning
+        WHERE community = $1";
+    Ok(all(db, sql, &[id.0])
+        .await?
+        .iter()
+        .map(|row| WarningRow {
+            community: id,
+            person: PersonId(row.get(0)),
+            event: EventId(row.get(1)),
+            n: row.get(2),
+            reason: row.get(3),
+            weight: row.get(4),
+            script: row.get(5),
+            at: row.get(6),
+        })
+        .collect())
+}
+
+async fn state(db: &mut SqliteConnection, id: CommunityId) -> Result<Vec<StateRow>> {
+    let sql = "SELECT script, scope, key, value FROM script_state WHERE community = $1";
+    Ok(all(db, sql, &[id.0])
+        .await?
+        .iter()
+        .map(|row| StateRow {
+            community: id,
+            script: row.get(0),
+            scope: row.get(1),
+            key: row.get(2),
+            value: row.get(3),
+        })
+        .collect())
+}
+
+async fn timers(db: &mut SqliteConnection, id: CommunityId) -> Result<Vec<TimerRow>> {
+    let sql = "SELECT id, grp, script, name, due, data FROM timer WHERE community = $1";
+    Ok(all(db, sql, &[id.0])
+        .await?
+        .iter()
+        .map(|row| TimerRow {
+            id: TimerId(row.get(0)),
+            community: id,
+            group: row.get::<Option<i64>, _>(1).map(GroupId),
+            script: row.get(2),
+            name: row.get(3),
+            due: row.get(4),
+            data: row.get(5),
+        })
+        .collect())
+}
+
+pub(super) async fn known(db: &mut SqliteConnection, keys: &[(Ref, String)]) -> Result<Vec<usize>> {
+    let json = serde_json::to_string(keys).unwrap_or_default();
+    let sql = "SELECT k.key FROM json_each($1) k
+        WHERE EXISTS(SELECT 1 FROM event e WHERE e.account = k.value->>0 AND e.key = k.value->>1)";
+    let rows = sqlx::query(sql).bind(json).fetch_all(db).await.map_err(failure)?;
+    Ok(rows.iter().map(|row| row.get::<i64, _>(0) as usize).collect())
+}
+
+pub(super) async fn persons(
+    db: &mut SqliteConnection,
+    accounts: &[Ref],
+) -> Result<Vec<Option<PersonId>>> {
+    let json = serde_json::to_string(accounts).unwrap_or_default();
+    let sql = "SELECT a.person FROM json_each($1) k LEFT JOIN account a ON a.ref = k.value
+        ORDER BY k.key";
+    let rows = sqlx::query(sql).bind(json).fetch_all(db).await.map_err(failure)?;
+    Ok(rows.iter().map(|row| row.get::<Option<i64>, _>(0).map(PersonId)).collect())
+}
+
+pub(super) async fn communities_of(
+    db: &mut SqliteConnection,
+    person: PersonId,
+) -> Result<Vec<CommunityId>> {
+    let sql = "SELECT community FROM member WHERE person = $1 AND left_at IS NULL ORDER BY 1";
+    Ok(tuples::<(i64,)>(db, sql, &[person.0])
+        .await?
+        .into_iter()
+        .map(|(id,)| CommunityId(id))
+        .collect())
+}
+
+pub(super) async fn points_log(
+    db: &mut SqliteConnection,
+    community: CommunityId,
+    person: PersonId,
+    skip: i64,
+    take: i64,
+) -> Result<Vec<PointsEntry>> {
+    let sql = "WITH mine AS (SELECT id FROM ledger_account
+          WHERE community = $1 AND kind = 'member' AND owner = $2)
+        SELECT t.at, CASE WHEN t.credit = (SELECT id FROM mine) THEN t.amount ELSE -t.amount END,
+          t.code, t.reason, t.actor
+        FROM ledger_transfer t
+        WHERE t.id IN (SELECT id FROM ledger_transfer WHERE debit = (SELECT id FROM mine)
+            AND kind IN('post','post_pending')
+          UNION SELECT id FROM ledger_transfer WHERE credit = (SELECT id FROM mine)
+            AND kind IN('post','post_pending'))
+        ORDER BY t.id DESC LIMIT $4 OFFSET $3";
+    Ok(all(db, sql, &[community.0, person.0, skip, take])
+        .await?
+        .iter()
+        .map(|row| PointsEntry {
+            at: row.get(0),
+            delta: row.get(1),
+            code: row.get(2),
+            reason: row.get(3),
+            actor: row.get::<Option<i64>, _>(4).map(PersonId),
+        })
+        .collect())
+}
+
+pub(super) async fn transfer_amount(
+    db: &mut SqliteConnection,
+    community: CommunityId,
+    key: &str,
+) -> Result<Option<i64>> {
+    let sql = "SELECT amount FROM ledger_transfer WHERE community = $1 AND key = $2";
+    let found = sqlx::query(sql).bind(community.0).bind(key).fetch_optional(db).await;
+    Ok(found.map_err(failure)?.map(|row| row.get(0)))
+}
+
+pub(super) async fn slot_of(
+    db: &mut SqliteConnection,
+    to: &Destination,
+    message: &str,
+) -> Result<Option<String>> {
+    let sql = "SELECT slot FROM delivery WHERE dest = $1 AND platform_id = $2
+        AND slot IS NOT NULL ORDER BY id DESC LIMIT 1";
+    one(db, sql, to, message).await
+}
+
+pub(super) async fn message_in(
+    db: &mut SqliteConnection,
+    to: &Destination,
+    slot: &str,
+) -> Result<Option<String>> {
+    let sql = "SELECT platform_id FROM delivery WHERE dest = $1 AND slot = $2
+        AND platform_id IS NOT NULL ORDER BY id DESC LIMIT 1";
+    one(db, sql, to, slot).await
+}
+
+async fn one(
+    db: &mut SqliteConnection,
+    sql: &'static str,
+    to: &Destination,
+    key: &str,
+) -> Result<Option<String>> {
+    let found = sqlx::query(sql).bind(destination(to)).bind(key).fetch_optional(db).await;
+    Ok(found.map_err(failure)?.map(|row| row.get(0)))
+}
+
+pub(super) async fn waiting(
+    db: &mut SqliteConnection,
+    community: CommunityId,
+    take: i64,
+) -> Result<Vec<EventRow>> {
+    let sql = "SELECT id, grp, person, account, key, kind, at, received_at, seed, text, body
+        FROM event WHERE community = $1 AND state = 'waiting' ORDER BY id LIMIT $2";
+    let rows = all(db, sql, &[community.0, take]).await?;
+    rows.iter().map(|row| waiting_row(community, row)).collect()
+}
+
+fn waiting_row(community: CommunityId, row: &SqliteRow) -> Result<EventRow> {
+    let body: crate::event::Envelope = json(&row.get::<String, _>(10))?;
+    Ok(EventRow {
+        id: EventId(row.get(0)),
+        community,
+        group: row.get::<Option<i64>, _>(1).map(GroupId),
+        person: row.get::<Option<i64>, _>(2).map(PersonId),
+        account: reference(row.get(3))?,
+        key: row.get(4),
+        kind: body.kind.word(),
+        at: row.get(6),
+        received_at: row.get(7),
+        seed: row.get::<i64, _>(8) as u64,
+        state: EventState::Waiting,
+        text: row.get(9),
+        body: Some(body),
+        outcome: None,
+    })
+}
+
+pub(super) async fn open_deliveries(db: &mut SqliteConnection) -> Result<Vec<Delivery>> {
+    let sql = "SELECT id, key, event, community, script, account, dest, body, policy, state, reason,
+          not_before, expires_at, attempts, platform_id
+        FROM delivery WHERE state IN('queued','sending') ORDER BY id";
+    all(db, sql, &[]).await?.iter().map(delivery).collect()
+}
+
+fn delivery(row: &SqliteRow) -> Result<Delivery> {
+    let dest: String = row.get(6);
+    let policy: String = row.get(8);
+    let state: String = row.get(9);
+    Ok(Delivery {
+        id: DeliveryId(row.get(0)),
+        key: row.get(1),
+        event: EventId(row.get(2)),
+        community: CommunityId(row.get(3)),
+        script: row.get::<Option<String>, _>(4).map(|name| ScriptName::new(&name)),
+        account: reference(row.get(5))?,
+        to: match dest.strip_prefix('@') {
+            Some(person) => Destination::Direct(reference(person.to_owned())?),
+            None => Destination::Group(reference(dest)?),
+        },
+        call: json(&row.get::<String, _>(7))?,
+        policy: if policy == "drop" { Policy::Drop } else { Policy::Retry },
+        state: DeliveryState::parse(&state)
+            .ok_or_else(|| StoreError::Data(format!("delivery state `{state}`")))?,
+        reason: row.get(10),
+        not_before: row.get(11),
+        expires_at: row.get(12),
+        attempts: row.get::<i64, _>(13).clamp(0, i64::from(u32::MAX)) as u32,
+        platform_id: row.get(14),
+    })
+}
+
+fn reference(text: String) -> Result<Ref> {
+    Ref::parse(&text).ok_or_else(|| StoreError::Data(format!("reference `{text}`")))
+}
+
+fn json<T: serde::de::DeserializeOwned>(text: &str) -> Result<T> {
+    serde_json::from_str(text).map_err(|error| StoreError::Data(error.to_string()))
+}
+
+async fn all(db: &mut SqliteConnection, sql: &'static str, keys: &[i64]) -> Result<Vec<SqliteRow>> {
+    let mut query = sqlx::query(sql);
+    for key in keys {
+        query = query.bind(*key);
+    }
+    query.fetch_all(db).await.map_err(failure)
+}
+
+async fn tuples<T>(db: &mut SqliteConnection, sql: &'static str, keys: &[i64]) -> Result<Vec<T>>
+where
+    T: for<'r> FromRow<'r, SqliteRow> + Send + Unpin,
+{
+    all(db, sql, keys).await?.iter().map(|row| T::from_row(row).map_err(failure)).collect()
+}

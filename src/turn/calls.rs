@@ -1,0 +1,147 @@
+//! Host calls by name: which function of the domain answers, and reading their arguments.
+
+use super::{Stop, Turn};
+use crate::community::Scope;
+use crate::id::{GroupId, PersonId};
+use crate::value::{Value, ValueMap};
+
+type Answer = Result<Value, Stop>;
+
+/// Answers one call.
+pub(super) fn answer(turn: &mut Turn, name: &str, args: &[Value]) -> Answer {
+    let args = Args { name, args };
+    match name {
+        "points::balance" => turn.points_balance(&args),
+        "points::grant" => turn.points_grant(&args),
+        "points::spend" => turn.points_spend(&args),
+        "points::transfer" => turn.points_transfer(&args),
+        "points::hold" => turn.points_hold(&args),
+        "points::release" => turn.points_end_hold(&args, false),
+        "points::settle" => turn.points_end_hold(&args, true),
+        "points::log" => turn.points_log(&args),
+        "points::top" => turn.points_top(&args),
+        "points::rank" => turn.points_rank(&args),
+        "red_packet::send" => turn.packet_send(&args),
+        "red_packet::grab" => turn.packet_grab(&args),
+        "red_packet::refund" => turn.packet_refund(&args),
+        "red_packet::get" => turn.packet_get(&args),
+        "checkin::mark" => turn.checkin_mark(&args),
+        "checkin::status" => turn.checkin_status(&args),
+        "rules::current" => Ok(turn.rules_current()),
+        "rules::set" => turn.rules_set(&args),
+        "rules::accept" => turn.rules_accept(&args),
+        "rules::accepted" => turn.rules_accepted(&args),
+        "state::get" => turn.state_get(&args),
+        "state::set" => turn.state_set(&args),
+        "state::incr" => turn.state_incr(&args),
+        "state::remove" => turn.state_remove(&args),
+        "state::top" => turn.state_top(&args),
+        "words::hits" => turn.words_hits(&args),
+        "help::list" => Ok(turn.help_list()),
+        _ => Err(Stop::Wrong(format!("the host does not know `{name}`"))),
+    }
+}
+
+/// Arguments of one call, read with errors that name the place.
+pub(super) struct Args<'a> {
+    name: &'a str,
+    args: &'a [Value],
+}
+
+impl<'a> Args<'a> {
+    fn wrong(&self, index: usize, wanted: &str) -> Stop {
+        let got = self.args.get(index).map_or("nothing", Value::type_name);
+        Stop::Wrong(format!("`{}` wants {wanted} as argument {}, got {got}", self.name, index + 1))
+    }
+
+    pub(super) fn get(&self, index: usize) -> Option<&'a Value> {
+        self.args.get(index).filter(|value| **value != Value::Unit)
+    }
+
+    pub(super) fn member(&self, index: usize) -> Result<PersonId, Stop> {
+        match self.get(index) {
+            Some(Value::Member(member)) => Ok(member.id),
+            _ => Err(self.wrong(index, "a member")),
+        }
+    }
+
+    pub(super) fn int(&self, index: usize) -> Result<i64, Stop> {
+        match self.get(index) {
+            Some(Value::Int(number)) => Ok(*number),
+            _ => Err(self.wrong(index, "a whole number")),
+        }
+    }
+
+    pub(super) fn int_or(&self, index: usize, default: i64) -> Result<i64, Stop> {
+        if self.get(index).is_none() { Ok(default) } else { self.int(index) }
+    }
+
+    pub(super) fn text(&self, index: usize) -> Result<&'a str, Stop> {
+        match self.get(index) {
+            Some(Value::Text(text)) => Ok(text),
+            _ => Err(self.wrong(index, "text")),
+        }
+    }
+
+    pub(super) fn text_or(&self, index: usize, default: &'a str) -> Result<&'a str, Stop> {
+        if self.get(index).is_none() { Ok(default) } else { self.text(index) }
+    }
+
+    pub(super) fn map(&self, index: usize) -> Result<Option<&'a ValueMap>, Stop> {
+        match self.get(index) {
+            None => Ok(None),
+            Some(Value::Map(map)) => Ok(Some(map)),
+            Some(_) => Err(self.wrong(index, "a map")),
+        }
+    }
+
+    /// A number, or text that is one; `None` where absent.
+    pub(super) fn number(&self, index: usize) -> Result<Option<i64>, Stop> {
+        match self.get(index) {
+            None => Ok(None),
+            Some(Value::Int(number)) => Ok(Some(*number)),
+            Some(Value::Text(text)) => {
+                let text = text.trim().trim_start_matches('#');
+                text.parse().map(Some).map_err(|_| self.wrong(index, "a number"))
+            }
+            Some(_) => Err(self.wrong(index, "a number")),
+        }
+    }
+
+    pub(super) fn scope(&self, index: usize) -> Result<Scope, Stop> {
+        match self.get(index) {
+            Some(Value::Member(member)) => Ok(Scope::Member(member.id)),
+            Some(Value::Text(word)) if word == "community" => Ok(Scope::Community),
+            Some(Value::Map(map)) => match map.get("group") {
+                Some(Value::Int(id)) => Ok(Scope::Group(GroupId(*id))),
+                _ => Err(self.wrong(index, "a member, a group or \"community\"")),
+            },
+            _ => Err(self.wrong(index, "a member, a group or \"community\"")),
+        }
+    }
+}
+
+impl Turn {
+    fn words_hits(&self, args: &Args<'_>) -> Answer {
+        let words = self.world.words.read().expect("word lists are only replaced whole").clone();
+        let hits = words.hits(args.text(1)?, args.text(0)?);
+        Ok(Value::List(hits.into_iter().map(Value::Text).collect()))
+    }
+
+    /// Commands that are on here and that the actor may use.
+    fn help_list(&self) -> Value {
+        let actor = self.event.person.and_then(|person| self.community.members.get(&person));
+        let (role, trust) =
+            actor.map_or((Default::default(), 0), |member| (member.role, member.trust()));
+        let commands = self.plan.commands_for(role, trust).map(|(script, command)| {
+            let usage = crate::dispatch::usage(command);
+            Value::map([
+                ("script", script.as_str().into()),
+                ("verb", command.verb.as_str().into()),
+                ("usage", usage.into()),
+                ("help", command.help.as_str().into()),
+            ])
+        });
+        Value::List(commands.collect())
+    }
+}

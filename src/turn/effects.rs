@@ -1,0 +1,432 @@
+//! Effects of handlers: judged, turned into deliveries and changes, and told in the report.
+
+use super::Turn;
+use crate::clock::TimeMs;
+use crate::community::Warning;
+use crate::effect::{Call, Delivery, DeliveryState, Destination, Effect, Policy};
+use crate::event::{Element, EventKind, plain_text};
+use crate::id::{GroupId, PersonId, Ref, ScriptName};
+use crate::report::Line;
+use crate::store::{AuditRow, TimerRow, WarningRow};
+
+/// Longest life of a mute, ms: 30 days, the longest that platforms take.
+const MUTE_MAX_MS: i64 = 30 * 24 * 3_600_000;
+
+/// Why an effect is not performed.
+type Skip = &'static str;
+
+impl Turn {
+    /// Performs the effects of one run.
+    pub(super) fn apply(&mut self, run: usize, script: &ScriptName, effects: Vec<Effect>) {
+        self.current = Some(run);
+        for effect in effects {
+            let word = effect.word();
+            if let Err(reason) = self.perform(script, effect) {
+                self.say_line(Line::Skipped { effect: word.to_owned(), reason: reason.to_owned() });
+            }
+        }
+        self.current = None;
+    }
+
+    /// Tells what the effects of a shadow run would have been.
+    pub(super) fn tell_shadow(&mut self, run: usize, script: &ScriptName, effects: &[Effect]) {
+        self.current = Some(run);
+        for effect in effects {
+            if let Some(line) = self.line_of(effect) {
+                let line = Line::Shadow { script: script.clone(), line: Box::new(line) };
+                self.say_line(line);
+            }
+        }
+        self.current = None;
+    }
+
+    fn perform(&mut self, script: &ScriptName, effect: Effect) -> Result<(), Skip> {
+        if self.event.stale && is_visible(&effect) {
+            return Err("the event is too old to be answered");
+        }
+        if let Some(person) = punished(&effect) {
+            self.check_immunity(person)?;
+        }
+        let line = self.line_of(&effect);
+        match effect {
+            Effect::Reply { content, private } => {
+                let only_for = private.then(|| self.actor_ref()).flatten();
+                self.reply(Some(script), content, only_for)?;
+            }
+            Effect::Say { group, content, slot } => {
+                let to = self.destination(group)?;
+                let call = Call::Send { content, reply_to: None, only_for: None, slot };
+                self.deliver(Some(script), to, call)?;
+            }
+            Effect::Dm { person, content } => {
+                let to = self.direct(person)?;
+                let call = Call::Send { content, reply_to: None, only_for: None, slot: None };
+                self.deliver(Some(script), to, call)?;
+            }
+            Effect::Card { key, content } => {
+                let to = self.destination(None)?;
+                self.deliver(Some(script), to, Call::Card { key, content, message: None })?;
+            }
+            Effect::Delete { reason } => {
+                let message = self.message_id()?;
+                let to = self.destination(None)?;
+                self.deliver(Some(script), to, Call::Delete { message: message.clone() })?;
+                self.audit(script, "delete", message, reason);
+            }
+            Effect::React { emoji } => {
+                let message = self.message_id()?;
+                let to = self.destination(None)?;
+                self.deliver(Some(script), to, Call::React { message, emoji })?;
+            }
+            Effect::Pin => {
+                let message = self.message_id()?;
+                let to = self.destination(None)?;
+                self.deliver(Some(script), to, Call::Pin { message })?;
+            }
+            Effect::Warn { person, reason, weight } => self.warn(script, person, reason, weight),
+            Effect::Mute { person, duration_ms, reason } => {
+                let until = self.now + duration_ms.clamp(1000, MUTE_MAX_MS);
+                self.punish(script, person, "mute", reason, |member| Call::Mute { member, until })?;
+            }
+            Effect::Unmute { person } => {
+                self.punish(script, person, "unmute", String::new(), |member| Call::Unmute {
+                    member,
+                })?;
+            }
+            Effect::Kick { person, reason } => {
+                self.punish(script, person, "kick", reason, |member| Call::Kick { member })?;
+            }
+            Effect::Ban { person, reason } => {
+                self.punish(script, person, "ban", reason, |member| Call::Ban { member })?;
+            }
+            Effect::Tag { person, tag } => self.tag(person, tag, true),
+            Effect::Untag { person, tag } => self.tag(person, tag, false),
+            Effect::After { delay_ms, name, data } => {
+                self.wake_later(script, delay_ms, name, &data)?;
+            }
+        }
+        if let Some(line) = line {
+            self.say_line(line);
+        }
+        Ok(())
+    }
+
+    /// Answers where the event happened.
+    pub(super) fn reply(
+        &mut self,
+        script: Option<&ScriptName>,
+        content: Vec<Element>,
+        only_for: Option<Ref>,
+    ) -> Result<(), Skip> {
+        let to = self.destination(None)?;
+        let reply_to = self.message_id().ok();
+        self.deliver(script, to, Call::Send { content, reply_to, only_for, slot: None })
+    }
+
+    fn deliver(
+        &mut self,
+        script: Option<&ScriptName>,
+        to: Destination,
+        call: Call,
+    ) -> Result<(), Skip> {
+        let platform = self
+            .world
+            .platforms
+            .get(to.reference().platform())
+            .ok_or("the bot is not on that platform now")?;
+        if call.word() != "send" && call.word() != "card" && !platform.capabilities.can(call.word())
+        {
+            return Err("the platform cannot do that");
+        }
+        // One key for each effect: unique, and the same when the delivery is tried again.
+        let key = format!("{}-{}", self.event.id, self.deliveries.len());
+        // What pings everybody is rather lost than doubled.
+        let pings_all = matches!(&call, Call::Send { content, .. }
+            if content.contains(&Element::MentionAll));
+        let delivery = Delivery {
+            id: self.world.numbers.delivery(),
+            key,
+            event: self.event.id,
+            community: self.community.id,
+            script: script.cloned(),
+            account: platform.account.clone(),
+            to,
+            call,
+            policy: if pings_all { Policy::Drop } else { Policy::Retry },
+            state: DeliveryState::Sending,
+            reason: None,
+            not_before: self.now,
+            expires_at: self.now + self.world.limits().reply_expires_s * 1000,
+            attempts: 0,
+            platform_id: None,
+        };
+        self.deliveries.push(delivery);
+        Ok(())
+    }
+
+    fn check_immunity(&self, person: PersonId) -> Result<(), Skip> {
+        match self.community.members.get(&person) {
+            Some(member) if member.is_immune() => Err("staff and bots are never punished"),
+            Some(_) => Ok(()),
+            None => Err("not a member"),
+        }
+    }
+
+    fn punish(
+        &mut self,
+        script: &ScriptName,
+        person: PersonId,
+        action: &str,
+        reason: String,
+        call: impl FnOnce(Ref) -> Call,
+    ) -> Result<(), Skip> {
+        let member = self.community.members.get(&person).ok_or("not a member")?;
+        let object = member.reference.clone();
+        let to = self.destination(None)?;
+        self.deliver(Some(script), to, call(object.clone()))?;
+        self.audit(script, action, object.to_string(), reason);
+        Ok(())
+    }
+
+    fn warn(&mut self, script: &ScriptName, person: PersonId, reason: String, weight: i64) {
+        let weight = weight.max(1);
+        let Some(member) = self.community.members.get_mut(&person) else { return };
+        member.warnings.push(Warning { at: self.now, weight });
+        let object = member.reference.to_string();
+        self.made.warnings.push(WarningRow {
+            community: self.community.id,
+            person,
+            event: self.event.id,
+            n: self.made.warnings.len() as i64,
+            reason: reason.clone(),
+            weight,
+            script: script.to_string(),
+            at: self.now,
+        });
+        self.audit(script, "warn", object, reason);
+    }
+
+    fn tag(&mut self, person: PersonId, tag: String, add: bool) {
+        let Some(member) = self.community.members.get_mut(&person) else { return };
+        member.tags.retain(|old| *old != tag);
+        if add {
+            member.tags.push(tag);
+        }
+        self.made.members.push(person);
+    }
+
+    /// A timer of the same script, name and place that already waits is replaced.
+    fn wake_later(
+        &mut self,
+        script: &ScriptName,
+        delay_ms: i64,
+        name: String,
+        data: &crate::value::Value,
+    ) -> Result<(), Skip> {
+        let group = self.event.group;
+        let data = serde_json::to_string(data).map_err(|_| "its data has no JSON form")?;
+        let same = self.community.timers.values().find(|timer| {
+            timer.script == script.as_str()
+                && timer.name == name
+                && timer.group == group
+                && timer.data == data
+        });
+        if let Some(id) = same.map(|timer| timer.id) {
+            self.remove_timer(id);
+        }
+        let mine = self.community.timers.values().filter(|t| t.script == script.as_str()).count();
+        if mine >= self.world.limits().timers {
+            return Err("limit `timers` is reached");
+        }
+        self.add_timer(TimerRow {
+            id: self.world.numbers.timer(),
+            community: self.community.id,
+            group,
+            script: script.to_string(),
+            name,
+            due: self.now + delay_ms.max(0),
+            data,
+        });
+        Ok(())
+    }
+
+    fn audit(&mut self, script: &ScriptName, action: &str, object: String, detail: String) {
+        let revision = self.plan.manifest(script).map_or("", |m| m.revision.as_str());
+        self.made.audit.push(AuditRow {
+            event: self.event.id,
+            community: self.community.id,
+            at: self.now,
+            actor: format!("{script}@{revision}"),
+            action: action.to_owned(),
+            object,
+            detail,
+        });
+    }
+
+    fn destination(&self, group: Option<GroupId>) -> Result<Destination, Skip> {
+        match group.or(self.event.group) {
+            Some(id) => {
+                let place = self.world.group(id).ok_or("no such group")?;
+                if place.community != self.community.id {
+                    return Err("that group belongs to another community");
+                }
+                Ok(Destination::Group(place.reference))
+            }
+            None => Ok(Destination::Direct(self.actor_ref().ok_or("there is nobody to answer")?)),
+        }
+    }
+
+    fn direct(&self, person: PersonId) -> Result<Destination, Skip> {
+        let member = self.community.members.get(&person).ok_or("not a member")?;
+        Ok(Destination::Direct(member.reference.clone()))
+    }
+
+    fn actor_ref(&self) -> Option<Ref> {
+        self.event.envelope.actor.as_ref().map(|actor| actor.id.clone())
+    }
+
+    fn message_id(&self) -> Result<String, Skip> {
+        match &self.event.envelope.kind {
+            EventKind::Message { id, .. } | EventKind::Edited { id, .. } => Ok(id.clone()),
+            EventKind::Reaction { message, .. } | EventKind::Button { message, .. } => {
+                Ok(message.clone())
+            }
+            _ => Err("the event has no message"),
+        }
+    }
+
+    fn line_of(&self, effect: &Effect) -> Option<Line> {
+        let name = |person: &PersonId| self.name_of(*person);
+        let here = |group: Option<GroupId>| {
+            let to = self.destination(group).ok();
+            to.map_or_else(|| Ref::new("nowhere", 0), |to| to.reference().clone())
+        };
+        Some(match effect {
+            Effect::Reply { content, private } => self.said(content, *private),
+            Effect::Say { group, content, .. } => Line::Said {
+                group: here(*group),
+                text: shown(content),
+                buttons: buttons(content),
+                only_for: None,
+            },
+            Effect::Dm { person, content } => {
+                Line::Wrote { member: name(person), text: shown(content) }
+            }
+            Effect::Card { content, .. } => Line::Card {
+                group: here(None),
+                text: shown(content),
+                buttons: buttons(content),
+            },
+            Effect::Delete { reason } => Line::Deleted { reason: reason.clone() },
+            Effect::React { emoji } => Line::Reacted { emoji: emoji.clone() },
+            Effect::Pin => Line::Pinned,
+            Effect::Warn { person, reason, .. } => {
+                Line::Warned { member: name(person), reason: reason.clone() }
+            }
+            Effect::Mute { person, duration_ms, reason } => Line::Muted {
+                member: name(person),
+                duration_ms: *duration_ms,
+                reason: reason.clone(),
+            },
+            Effect::Unmute { person } => Line::Unmuted { member: name(person) },
+            Effect::Kick { person, reason } => {
+                Line::Kicked { member: name(person), reason: reason.clone() }
+            }
+            Effect::Ban { person, reason } => {
+                Line::Banned { member: name(person), reason: reason.clone() }
+            }
+            Effect::Tag { person, tag } => Line::Tagged { member: name(person), tag: tag.clone() },
+            Effect::Untag { person, tag } => {
+                Line::Untagged { member: name(person), tag: tag.clone() }
+            }
+            Effect::After { .. } => return None,
+        })
+    }
+
+    /// The line of an answer.
+    pub(super) fn said(&self, content: &[Element], private: bool) -> Line {
+        let only_for = private
+            .then_some(self.event.person)
+            .flatten()
+            .map(|person| self.name_of(person));
+        match self.destination(None) {
+            Ok(Destination::Group(group)) => {
+                Line::Said { group, text: shown(content), buttons: buttons(content), only_for }
+            }
+            _ => {
+                let member = self.event.person.map(|person| self.name_of(person));
+                Line::Wrote { member: member.unwrap_or_default(), text: shown(content) }
+            }
+        }
+    }
+
+    /// Removes the timer that brought this event; it was due.
+    pub fn consume_timer(&mut self, timer: crate::id::TimerId) -> bool {
+        let was_there = self.community.timers.contains_key(&timer);
+        self.remove_timer(timer);
+        was_there
+    }
+
+    /// The time at which a cooldown that begins now ends.
+    pub(super) fn cooldown_end(&self, cooldown_ms: i64) -> TimeMs {
+        self.now + cooldown_ms
+    }
+}
+
+/// The text of an outgoing message with mentions spelled out.
+pub(super) fn shown(content: &[Element]) -> String {
+    let mut text = String::new();
+    for element in content {
+        match element {
+            Element::Mention { name, .. } => {
+                text.push('@');
+                text.push_str(name);
+            }
+            Element::MentionAll => text.push_str("@all"),
+            other => text.push_str(&plain_text(std::slice::from_ref(other))),
+        }
+    }
+    text
+}
+
+fn buttons(content: &[Element]) -> Vec<String> {
+    content
+        .iter()
+        .filter_map(|element| match element {
+            Element::Button { label, .. } => Some(label.clone()),
+            _ => None,
+        })
+        .collect()
+}
+
+fn is_visible(effect: &Effect) -> bool {
+    matches!(
+        effect,
+        Effect::Reply { .. }
+            | Effect::Say { .. }
+            | Effect::Dm { .. }
+            | Effect::Card { .. }
+            | Effect::React { .. }
+            | Effect::Pin
+    )
+}
+
+fn punished(effect: &Effect) -> Option<PersonId> {
+    match effect {
+        Effect::Warn { person, .. }
+        | Effect::Mute { person, .. }
+        | Effect::Kick { person, .. }
+        | Effect::Ban { person, .. } => Some(*person),
+        Effect::Reply { .. }
+        | Effect::Say { .. }
+        | Effect::Dm { .. }
+        | Effect::Card { .. }
+        | Effect::Delete { .. }
+        | Effect::React { .. }
+        | Effect::Pin
+        | Effect::Unmute { .. }
+        | Effect::Tag { .. }
+        | Effect::Untag { .. }
+        | Effect::After { .. } => None,
+    }
+}

@@ -1,0 +1,290 @@
+//! The end of a turn: from what the handlers wanted to the rows of one commit.
+
+use serde::Serialize;
+
+use super::Turn;
+use crate::community::Breaker;
+use crate::config::PrivacyConfig;
+use crate::dispatch::Dispatch;
+use crate::event::{Element, EventKind, plain_text};
+use crate::id::ScriptName;
+use crate::refusal::Refusal;
+use crate::report::{Line, Notice};
+use crate::script::protocol::{Answer, HostReply, RunEnd, RunOutcome, ScriptError};
+use crate::store::{EventRow, EventState, TurnRows};
+use crate::text::text;
+use crate::value::ValueMap;
+
+/// A turn that is ready to commit.
+pub struct Finished {
+    /// Its rows.
+    pub rows: TurnRows,
+    /// What it did.
+    pub lines: Vec<Line>,
+    /// What the people who run the bot should know.
+    pub notices: Vec<Notice>,
+    /// The community's state, to be given back to its lane.
+    pub community: Box<crate::community::Community>,
+}
+
+/// What is kept of a turn for explanation and replay.
+#[derive(Serialize)]
+struct Outcome<'a> {
+    bundle: u64,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    runs: Vec<RunNote<'a>>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    lines: &'a [Line],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    answers: &'a [HostReply],
+}
+
+#[derive(Serialize)]
+struct RunNote<'a> {
+    script: &'a ScriptName,
+    revision: &'a str,
+    handler: u16,
+    end: &'a RunEnd,
+    micros: u64,
+}
+
+impl Turn {
+    /// Ends the turn. `answer` is `None` when no handler matched.
+    pub fn finish(mut self, dispatch: &Dispatch, answer: Option<Answer>) -> Finished {
+        let outcomes = answer.map(|answer| answer.outcomes).unwrap_or_default();
+        let mut notices = Vec::new();
+        for (run, outcome) in outcomes.iter().enumerate() {
+            self.end_run(run, outcome, dispatch, &mut notices);
+        }
+        self.end_command(dispatch, &outcomes);
+        self.trim_packets();
+        let lines = self.take_lines();
+        let outcome = self.outcome(&outcomes, &lines);
+        let rows = self.rows(outcome);
+        Finished { rows, lines, notices, community: self.community }
+    }
+
+    fn end_run(
+        &mut self,
+        run: usize,
+        outcome: &RunOutcome,
+        dispatch: &Dispatch,
+        notices: &mut Vec<Notice>,
+    ) {
+        let Some((script, shadow)) = self.runs.get(run).map(|r| (r.script.clone(), r.shadow)) else {
+            return;
+        };
+        match &outcome.end {
+            RunEnd::Ok => {
+                self.note_success(&script);
+                if shadow {
+                    self.tell_shadow(run, &script, &outcome.effects);
+                } else {
+                    self.apply(run, &script, outcome.effects.clone());
+                }
+            }
+            RunEnd::Refused(refusal) => {
+                self.note_success(&script);
+                let quiet = dispatch.command.as_ref().is_some_and(|c| c.run == run && c.quiet);
+                let is_command = dispatch.command.as_ref().is_some_and(|c| c.run == run);
+                if !shadow {
+                    self.refuse(Some(run), Some(&script), refusal, !is_command, quiet);
+                }
+            }
+            RunEnd::Failed(error) => self.note_failure(run, &script, error, notices),
+        }
+    }
+
+    fn end_command(&mut self, dispatch: &Dispatch, outcomes: &[RunOutcome]) {
+        if let Some((refusal, quiet)) = &dispatch.refused {
+            self.refuse(None, None, refusal, false, *quiet);
+        }
+        if let Some(usage) = &dispatch.usage {
+            let args = ValueMap::from([("usage".to_owned(), usage.as_str().into())]);
+            self.answer_line("core.usage", &args, false);
+        }
+        if dispatch.unknown && self.event.group.is_none() {
+            self.answer_line("core.unknown", &ValueMap::new(), false);
+        }
+        if let (Some(command), Some(person)) = (&dispatch.command, self.event.person)
+            && command.cooldown_ms > 0
+            && outcomes.get(command.run).is_some_and(|outcome| outcome.end == RunEnd::Ok)
+        {
+            let until = self.cooldown_end(command.cooldown_ms);
+            let key = (person, command.script.clone(), command.handler);
+            self.community.cooldowns.insert(key, until);
+        }
+    }
+
+    /// A refusal is always recorded; it is worded unless nobody asked or nobody should see.
+    fn refuse(
+        &mut self,
+        run: Option<usize>,
+        script: Option<&ScriptName>,
+        refusal: &Refusal,
+        silent: bool,
+        quiet: bool,
+    ) {
+        self.lines.push((run, Line::Refused { code: refusal.code.clone() }));
+        if silent || self.event.stale || refusal.code == "busy" {
+            return;
+        }
+        let content = vec![Element::Text(text(
+            &self.plan.locale,
+            &format!("refuse.{}", refusal.code),
+            &refusal.data,
+        ))];
+        if quiet {
+            // Nobody else needs to read that somebody came too late.
+            let can = self
+                .world
+                .platforms
+                .get(self.event.envelope.account.platform())
+                .is_some_and(|platform| platform.capabilities.can("private"));
+            let actor = self.event.envelope.actor.as_ref().map(|actor| actor.id.clone());
+            if can && actor.is_some() {
+                // A lost line for one person is no loss worth telling.
+                let _ = self.reply(script, content, actor);
+            }
+            return;
+        }
+        let line = self.said(&content, false);
+        if self.reply(script, content, None).is_ok() {
+            self.lines.push((run, line));
+        }
+    }
+
+    fn answer_line(&mut self, key: &str, args: &ValueMap, private: bool) {
+        if self.event.stale {
+            return;
+        }
+        let content = vec![Element::Text(text(&self.plan.locale, key, args))];
+        let line = self.said(&content, private);
+        if self.reply(None, content, None).is_ok() {
+            self.lines.push((None, line));
+        }
+    }
+
+    fn note_success(&mut self, script: &ScriptName) {
+        if !self.community.breakers.is_empty() {
+            self.community.breakers.remove(script);
+        }
+    }
+
+    fn note_failure(
+        &mut self,
+        run: usize,
+        script: &ScriptName,
+        error: &ScriptError,
+        notices: &mut Vec<Notice>,
+    ) {
+        self.lines.push((Some(run), Line::Failed { error: error.clone() }));
+        let limits = self.world.limits();
+        let breaker = self.community.breakers.entry(script.clone()).or_insert(Breaker::default());
+        breaker.failures += 1;
+        let mut sentence = format!("{error} (event {})", self.event.id);
+        if breaker.failures >= limits.breaker_failures {
+            breaker.failures = 0;
+            breaker.open_until = self.now + limits.breaker_pause_s * 1000;
+            sentence.push_str(&format!(
+                "; it failed {} times in a row and pauses here for {} min, the other scripts go on",
+                limits.breaker_failures,
+                limits.breaker_pause_s / 60
+            ));
+        }
+        let community = Some(self.community.id);
+        notices.push(Notice { community, text: sentence, is_problem: true });
+    }
+
+    /// The core's own lines first, then those of each run in its order.
+    fn take_lines(&mut self) -> Vec<Line> {
+        let mut lines = std::mem::take(&mut self.lines);
+        lines.sort_by_key(|(run, _)| *run);
+        lines.into_iter().map(|(_, line)| line).collect()
+    }
+
+    fn outcome(&self, outcomes: &[RunOutcome], lines: &[Line]) -> Option<String> {
+        let failed = outcomes.iter().any(|outcome| matches!(outcome.end, RunEnd::Failed(_)));
+        if lines.is_empty() && !failed {
+            return None;
+        }
+        let runs = self.runs.iter().zip(outcomes).map(|(run, outcome)| RunNote {
+            script: &run.script,
+            revision: self.plan.manifest(&run.script).map_or("", |m| m.revision.as_str()),
+            handler: run.handler,
+            end: &outcome.end,
+            micros: outcome.micros,
+        });
+        let outcome = Outcome {
+            bundle: self.plan.bundle,
+            runs: runs.collect(),
+            lines,
+            answers: &self.answers,
+        };
+        serde_json::to_string(&outcome).ok()
+    }
+
+    fn rows(&mut self, outcome: Option<String>) -> TurnRows {
+        let mut rows = TurnRows::new(event_row(&self.event, EventState::Done));
+        rows.event.outcome = outcome;
+        let made = std::mem::take(&mut self.made);
+        let mut members = made.members;
+        members.sort_unstable();
+        members.dedup();
+        rows.members = members
+            .into_iter()
+            .filter_map(|person| {
+                let member = self.community.members.get(&person)?;
+                Some(member.row(self.community.id, person))
+            })
+            .collect();
+        rows.accounts = made.accounts;
+        rows.transfers = made.transfers;
+        rows.packets = made.packets;
+        rows.shares = made.shares;
+        rows.checkins = made.checkins;
+        rows.rule_versions = made.rule_versions;
+        rows.rule_acks = made.rule_acks;
+        rows.warnings = made.warnings;
+        rows.state = made.state;
+        rows.timers = made.timers;
+        rows.timers_gone = made.timers_gone;
+        rows.audit = made.audit;
+        rows.deliveries = std::mem::take(&mut self.deliveries);
+        rows
+    }
+}
+
+/// The row of an event; the text of a message goes into the archive.
+pub fn event_row(event: &crate::event::Event, state: EventState) -> EventRow {
+    let envelope = &event.envelope;
+    let text = match &envelope.kind {
+        EventKind::Message { elements, .. } | EventKind::Edited { elements, .. } => {
+            Some(plain_text(elements))
+        }
+        _ => None,
+    };
+    EventRow {
+        id: event.id,
+        community: event.community,
+        group: event.group,
+        person: event.person,
+        account: envelope.account.clone(),
+        key: envelope.key.clone(),
+        kind: envelope.kind.word(),
+        at: envelope.at,
+        received_at: event.received_at,
+        seed: event.seed,
+        state,
+        text,
+        body: (state != EventState::Done).then(|| (**envelope).clone()),
+        outcome: None,
+    }
+}
+
+/// What an archive of no days keeps of a message: that it was.
+pub fn forget_text(row: &mut EventRow, privacy: &PrivacyConfig) {
+    if privacy.archive_days == 0 {
+        row.text = None;
+    }
+}

@@ -1,0 +1,65 @@
+//! What a turn has made so far, and marks to go back to.
+
+use crate::id::{PersonId, TimerId};
+use crate::ledger::Transfer;
+use crate::store::{
+    AccountRow, AuditRow, CheckinRow, PacketRow, RuleAckRow, RuleVersionRow, ShareRow, StateRow,
+    TimerRow, WarningRow,
+};
+
+macro_rules! made {
+    ($($(#[$doc:meta])* $field:ident: $row:ty,)*) => {
+        /// Rows collected by a turn, in the order in which they were made.
+        #[derive(Debug, Default)]
+        pub struct Made {
+            $($(#[$doc])* pub $field: Vec<$row>,)*
+        }
+
+        /// How many rows of each kind there were.
+        #[derive(Clone, Copy, Debug, Default)]
+        pub(super) struct Mark {
+            $($field: usize,)*
+        }
+
+        impl Made {
+            /// The present lengths.
+            pub(super) fn mark(&self) -> Mark {
+                Mark { $($field: self.$field.len(),)* }
+            }
+
+            /// Forgets what was made since.
+            pub(super) fn truncate(&mut self, mark: Mark) {
+                $(self.$field.truncate(mark.$field);)*
+            }
+        }
+    };
+}
+
+made! {
+    /// Accounts of the ledger.
+    accounts: AccountRow,
+    /// Movements of value.
+    transfers: Transfer,
+    /// Packets, new or in a new state.
+    packets: PacketRow,
+    /// Shares, new or taken.
+    shares: ShareRow,
+    /// Check-ins.
+    checkins: CheckinRow,
+    /// Versions of the rules.
+    rule_versions: RuleVersionRow,
+    /// Acceptances.
+    rule_acks: RuleAckRow,
+    /// Warnings.
+    warnings: WarningRow,
+    /// Things remembered or forgotten.
+    state: StateRow,
+    /// Timers.
+    timers: TimerRow,
+    /// Timers that are gone.
+    timers_gone: TimerId,
+    /// Audit lines.
+    audit: AuditRow,
+    /// Members that changed.
+    members: PersonId,
+}

@@ -1,0 +1,353 @@
+//! The turn: the handling of one event, a unit of work. It commits whole or leaves no trace.
+//!
+//! A turn owns its community's state while it runs. Handlers act on that state through host
+//! calls, each handler inside a savepoint; what must be written is collected as rows on the way.
+
+mod calls;
+mod checkin;
+mod effects;
+mod finish;
+mod made;
+mod packets;
+mod points;
+mod rules;
+mod state;
+mod world;
+
+pub use finish::{Finished, event_row, forget_text};
+pub use packets::EXPIRED;
+pub use made::Made;
+pub use world::{GroupPlace, LedgerNumbers, Numbers, Places, Platform, World};
+
+use std::any::Any;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
+
+use crate::clock::TimeMs;
+use crate::community::{Checkin, Community, Member, Rules, StateKey};
+use crate::dispatch::Plan;
+use crate::effect::Delivery;
+use crate::event::Event;
+use crate::id::{PacketId, PersonId, TimerId};
+use crate::ledger::{Cause, LedgerUndo, Packet, PacketState};
+use crate::refusal::Refusal;
+use crate::report::Line;
+use crate::script::protocol::{HostCall, HostCalls, HostReply, Run};
+use crate::store::{PacketRows, PointsEntry, TimerRow};
+use crate::value::Value;
+
+/// Something that memory does not hold and that the lane fetches before it runs the turn again.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Need {
+    /// A page of a member's movements.
+    PointsLog {
+        /// Whose.
+        person: PersonId,
+        /// Skip so many.
+        skip: i64,
+        /// Take so many.
+        take: i64,
+    },
+    /// A packet that ended long ago.
+    Packet(i64),
+    /// The slot of a message that the bot sent in the group of the event.
+    SlotOf(String),
+}
+
+/// The answer to a [`Need`].
+#[derive(Clone, Debug)]
+pub enum Fetched {
+    /// Movements.
+    PointsLog(Vec<PointsEntry>),
+    /// The packet, if there is one.
+    Packet(Option<PacketRows>),
+    /// The slot, if the message has one.
+    SlotOf(Option<String>),
+}
+
+/// Why a host call does not simply answer.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Stop {
+    /// Refused.
+    Refused(Refusal),
+    /// The script is wrong.
+    Wrong(String),
+    /// Something must be fetched first.
+    Need(Need),
+}
+
+impl From<Refusal> for Stop {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+/// One change that a savepoint can take back.
+#[derive(Debug)]
+pub enum Undo {
+    /// A change of the ledger.
+    Ledger(LedgerUndo),
+    /// A packet that was added.
+    PacketAdded(PacketId),
+    /// A share that was taken, with the state before.
+    ShareTaken(PacketId, PacketState),
+    /// A packet's state before.
+    PacketState(PacketId, PacketState),
+    /// A check-in before, and the day's count.
+    Checkin(PersonId, Option<Checkin>, (String, i64)),
+    /// The rules before.
+    Rules(Option<Rules>),
+    /// An acceptance before.
+    Ack(PersonId, Option<i64>),
+    /// Something remembered before.
+    State(StateKey, Option<Value>),
+    /// A timer that was added.
+    TimerAdded(TimerId),
+    /// A timer that was removed.
+    TimerRemoved(TimerRow),
+}
+
+/// The beginning of a handler: how much there was of everything.
+#[derive(Clone, Copy, Debug)]
+struct Save {
+    run: usize,
+    undo: usize,
+    made: made::Mark,
+    lines: usize,
+}
+
+/// The handling of one event.
+pub struct Turn {
+    /// What happened.
+    pub event: Arc<Event>,
+    /// The community's state, owned while the turn runs.
+    pub community: Box<Community>,
+    /// What every turn may use.
+    pub world: Arc<World>,
+    /// Handlers and settings in force when the turn began.
+    pub plan: Arc<Plan>,
+    /// The present.
+    pub now: TimeMs,
+    /// The handlers of the frame.
+    pub runs: Vec<Run>,
+    /// Rows to commit.
+    pub made: Made,
+    /// What was fetched for this turn.
+    pub fetched: HashMap<Need, Fetched>,
+    /// What must be fetched before it runs again.
+    pub need: Option<Need>,
+    /// What happened, by run; the core's own lines come first.
+    pub lines: Vec<(Option<usize>, Line)>,
+    /// Answers to host calls, for a replay.
+    pub answers: Vec<HostReply>,
+    /// What is to be sent.
+    deliveries: Vec<Delivery>,
+    undo: Vec<Undo>,
+    save: Option<Save>,
+    /// What the core itself did before any handler ran: never taken back.
+    base: (usize, made::Mark),
+    /// The run whose call is being answered.
+    current: Option<usize>,
+    ordinal: u32,
+}
+
+impl Turn {
+    /// Begins a turn.
+    pub fn new(
+        event: Arc<Event>,
+        community: Box<Community>,
+        world: Arc<World>,
+        plan: Arc<Plan>,
+        now: TimeMs,
+    ) -> Self {
+        Self {
+            event,
+            community,
+            world,
+            plan,
+            now,
+            runs: Vec::new(),
+            made: Made::default(),
+            fetched: HashMap::new(),
+            need: None,
+            lines: Vec::new(),
+            answers: Vec::new(),
+            deliveries: Vec::new(),
+            undo: Vec::new(),
+            save: None,
+            base: (0, made::Mark::default()),
+            current: None,
+            ordinal: 0,
+        }
+    }
+
+    /// Ends the core's own part: handlers come next.
+    pub fn end_base(&mut self) {
+        self.base = (self.undo.len(), self.made.mark());
+    }
+
+    /// Time zone of the community.
+    pub fn timezone(&self) -> Tz {
+        self.plan.timezone
+    }
+
+    /// The local day, `YYYY-MM-DD`.
+    pub fn local_day(&self, at: TimeMs) -> String {
+        let utc = DateTime::<Utc>::from_timestamp_millis(at).unwrap_or_default();
+        utc.with_timezone(&self.timezone()).format("%Y-%m-%d").to_string()
+    }
+
+    /// Prepares for the same handlers to run from the start: what was fetched stays.
+    pub fn restart(&mut self) {
+        let (undo, made) = self.base;
+        self.rollback_to(undo, made);
+        self.save = None;
+        self.lines.retain(|(run, _)| run.is_none());
+        self.answers.clear();
+        self.ordinal = 0;
+        self.need = None;
+    }
+
+    fn cause(&self) -> Cause {
+        Cause { event: self.event.id, actor: self.event.person, at: self.now }
+    }
+
+    /// A number that is unique within the turn and the same when it runs again.
+    fn next_ordinal(&mut self) -> u32 {
+        self.ordinal += 1;
+        self.ordinal
+    }
+
+    /// The script whose call is being answered, or the core.
+    fn script(&self) -> &str {
+        self.current
+            .and_then(|run| self.runs.get(run))
+            .map_or("core", |run| run.script.as_str())
+    }
+
+    /// A setting of the script whose call is being answered.
+    fn setting(&self, name: &str) -> Option<&Value> {
+        self.current.and_then(|run| self.runs.get(run)).and_then(|run| run.settings.get(name))
+    }
+
+    fn say_line(&mut self, line: Line) {
+        self.lines.push((self.current, line));
+    }
+
+    fn member(&self, person: PersonId) -> Result<&Member, Stop> {
+        self.community
+            .members
+            .get(&person)
+            .ok_or_else(|| Refusal::new("not_member").into())
+    }
+
+    fn name_of(&self, person: PersonId) -> String {
+        self.community
+            .members
+            .get(&person)
+            .map_or_else(|| format!("#{person}"), |member| member.shown().to_owned())
+    }
+
+    fn rollback_to(&mut self, length: usize, mark: made::Mark) {
+        while self.undo.len() > length {
+            if let Some(change) = self.undo.pop() {
+                self.take_back(change);
+            }
+        }
+        self.made.truncate(mark);
+    }
+
+    fn take_back(&mut self, change: Undo) {
+        let community = &mut self.community;
+        match change {
+            Undo::Ledger(change) => community.ledger.undo(change),
+            Undo::PacketAdded(id) => {
+                community.packets.remove(&id);
+            }
+            Undo::ShareTaken(id, state) => {
+                if let Some(packet) = community.packets.get_mut(&id) {
+                    untake(packet, state);
+                }
+            }
+            Undo::PacketState(id, state) => {
+                if let Some(packet) = community.packets.get_mut(&id) {
+                    packet.state = state;
+                }
+            }
+            Undo::Checkin(person, before, today) => {
+                restore(&mut community.checkins, person, before);
+                community.checkins_today = today;
+            }
+            Undo::Rules(before) => community.rules = before,
+            Undo::Ack(person, before) => restore(&mut community.acks, person, before),
+            Undo::State(key, Some(value)) => {
+                community.state.insert(key, value);
+            }
+            Undo::State(key, None) => {
+                community.state.remove(&key);
+            }
+            Undo::TimerAdded(id) => {
+                community.timers.remove(&id);
+            }
+            Undo::TimerRemoved(timer) => {
+                community.timers.insert(timer.id, timer);
+            }
+        }
+    }
+}
+
+fn untake(packet: &mut Packet, state: PacketState) {
+    packet.claimed = packet.claimed.saturating_sub(1);
+    if let Some(share) = packet.shares.get_mut(packet.claimed) {
+        share.taken = None;
+    }
+    packet.state = state;
+}
+
+fn restore<K: std::hash::Hash + Eq, V>(map: &mut HashMap<K, V>, key: K, before: Option<V>) {
+    match before {
+        Some(value) => map.insert(key, value),
+        None => map.remove(&key),
+    };
+}
+
+impl HostCalls for Turn {
+    fn call(&mut self, call: HostCall) -> HostReply {
+        if self.save.is_none_or(|save| save.run != call.run) {
+            self.save = Some(Save {
+                run: call.run,
+                undo: self.undo.len(),
+                made: self.made.mark(),
+                lines: self.lines.len(),
+            });
+        }
+        self.current = Some(call.run);
+        let reply = match calls::answer(self, &call.name, &call.args) {
+            Ok(value) => HostReply::Ok(value),
+            Err(Stop::Refused(refusal)) => HostReply::Refused(refusal),
+            Err(Stop::Wrong(message)) => HostReply::Wrong(message),
+            Err(Stop::Need(need)) => {
+                self.need = Some(need);
+                HostReply::Restart
+            }
+        };
+        self.current = None;
+        if reply != HostReply::Restart {
+            self.answers.push(reply.clone());
+        }
+        reply
+    }
+
+    fn rollback(&mut self, run: usize) {
+        let Some(save) = self.save.take_if(|save| save.run == run) else { return };
+        self.rollback_to(save.undo, save.made);
+        self.lines.truncate(save.lines);
+    }
+
+    fn into_any(self: Box<Self>) -> Box<dyn Any + Send> {
+        self
+    }
+}

@@ -1,0 +1,192 @@
+//! What every turn may use: numbers, places, limits, words. Shared, and the same for all.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, RwLock};
+
+use sha2::{Digest, Sha256};
+
+use crate::adapter::Capabilities;
+use crate::config::Limits;
+use crate::id::{
+    AccountId, CommunityId, DeliveryId, EventId, GroupId, PacketId, PersonId, Ref, TimerId,
+    TransferId,
+};
+use crate::ledger;
+use crate::moderation::WordLists;
+use crate::store::{NUMBERED, Start};
+
+/// Shared by every turn.
+pub struct World {
+    /// Numbers for new rows.
+    pub numbers: Numbers,
+    /// Groups and communities that exist.
+    pub places: RwLock<Places>,
+    /// Platforms by name: the bot's account there and what it can do.
+    pub platforms: HashMap<String, Platform>,
+    /// Named limits.
+    pub limits: RwLock<Arc<Limits>>,
+    /// Word lists.
+    pub words: RwLock<Arc<WordLists>>,
+    /// Source of all chance; never leaves this process.
+    pub secret: [u8; 32],
+}
+
+/// One platform that the bot is on.
+#[derive(Clone, Debug)]
+pub struct Platform {
+    /// The bot's account.
+    pub account: Ref,
+    /// What it can do.
+    pub capabilities: Capabilities,
+}
+
+impl World {
+    /// The seed of an event's chance.
+    pub fn event_seed(&self, event: EventId) -> u64 {
+        let mut first = [0; 8];
+        first.copy_from_slice(&self.secret[..8]);
+        crate::clock::mix_seed(u64::from_le_bytes(first), event.0 as u64)
+    }
+
+    /// 32 bytes of chance that tell nothing about any others, even once published.
+    pub fn packet_seed(&self, event: EventId, ordinal: u32) -> [u8; 32] {
+        let mut hash = Sha256::new();
+        hash.update(self.secret);
+        hash.update(event.0.to_be_bytes());
+        hash.update(ordinal.to_be_bytes());
+        hash.finalize().into()
+    }
+
+    /// The limits in force.
+    pub fn limits(&self) -> Arc<Limits> {
+        self.limits.read().expect("limits are only replaced whole").clone()
+    }
+
+    /// A group's reference and name.
+    pub fn group(&self, id: GroupId) -> Option<GroupPlace> {
+        self.places.read().expect("places are only replaced whole").by_id.get(&id).cloned()
+    }
+}
+
+/// A group with its place in the world.
+#[derive(Clone, Debug)]
+pub struct GroupPlace {
+    /// Its number.
+    pub id: GroupId,
+    /// Whose.
+    pub community: CommunityId,
+    /// What the platform calls it.
+    pub reference: Ref,
+    /// Its name.
+    pub name: Arc<str>,
+}
+
+/// Every group and community that was ever seen.
+#[derive(Debug, Default)]
+pub struct Places {
+    /// Groups by reference.
+    pub by_ref: HashMap<Ref, GroupId>,
+    /// Groups by number.
+    pub by_id: HashMap<GroupId, GroupPlace>,
+    /// Communities by key.
+    pub communities: HashMap<String, CommunityId>,
+    /// Keys of communities.
+    pub keys: HashMap<CommunityId, String>,
+}
+
+impl Places {
+    /// From what the store has.
+    pub fn new(start: &Start) -> Self {
+        let mut places = Self::default();
+        for row in &start.communities {
+            places.add_community(row.id, &row.key);
+        }
+        for row in &start.groups {
+            places.add_group(GroupPlace {
+                id: row.id,
+                community: row.community,
+                reference: row.reference.clone(),
+                name: row.name.as_str().into(),
+            });
+        }
+        places
+    }
+
+    /// Adds a community.
+    pub fn add_community(&mut self, id: CommunityId, key: &str) {
+        self.communities.insert(key.to_owned(), id);
+        self.keys.insert(id, key.to_owned());
+    }
+
+    /// Adds a group.
+    pub fn add_group(&mut self, group: GroupPlace) {
+        self.by_ref.insert(group.reference.clone(), group.id);
+        self.by_id.insert(group.id, group);
+    }
+}
+
+/// Counters for the rows that this process numbers.
+#[derive(Debug)]
+pub struct Numbers([AtomicI64; NUMBERED.len()]);
+
+impl Numbers {
+    /// Goes on after the highest numbers in use, in the order of [`NUMBERED`].
+    pub fn after(highest: &[i64]) -> Self {
+        Self(std::array::from_fn(|kind| {
+            AtomicI64::new(highest.get(kind).copied().unwrap_or_default())
+        }))
+    }
+
+    fn next(&self, kind: usize) -> i64 {
+        self.0[kind].fetch_add(1, Ordering::SeqCst) + 1
+    }
+
+    /// The next event.
+    pub fn event(&self) -> EventId {
+        EventId(self.next(0))
+    }
+
+    /// The next community.
+    pub fn community(&self) -> CommunityId {
+        CommunityId(self.next(1))
+    }
+
+    /// The next group.
+    pub fn group(&self) -> GroupId {
+        GroupId(self.next(2))
+    }
+
+    /// The next person.
+    pub fn person(&self) -> PersonId {
+        PersonId(self.next(3))
+    }
+
+    /// The next packet.
+    pub fn packet(&self) -> PacketId {
+        PacketId(self.next(6))
+    }
+
+    /// The next timer.
+    pub fn timer(&self) -> TimerId {
+        TimerId(self.next(7))
+    }
+
+    /// The next delivery.
+    pub fn delivery(&self) -> DeliveryId {
+        DeliveryId(self.next(8))
+    }
+}
+
+/// Lets the ledger draw from the shared counters.
+pub struct LedgerNumbers<'a>(pub &'a Numbers);
+
+impl ledger::Numbers for LedgerNumbers<'_> {
+    fn account(&mut self) -> AccountId {
+        AccountId(self.0.next(4))
+    }
+
+    fn transfer(&mut self) -> TransferId {
+        TransferId(self.0.next(5))
+    }
+}
