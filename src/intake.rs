@@ -1,1 +1,312 @@
-//! intake
+//! The door: repeats are dropped here, people and places get their numbers, old events are marked.
+//!
+//! Not in the adapters, because each would do it a little differently, and none could do it over
+//! a restart.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+
+use crate::adapter::{Accepted, BoxFuture, Inbox, Receipt};
+use crate::bot::gauge::{Gauge, Ticket};
+use crate::clock::{Clock, TimeMs};
+use crate::config::Config;
+use crate::dispatch::configured_key;
+use crate::event::{Envelope, Event, EventKind};
+use crate::id::{CommunityId, GroupId, PersonId, Ref};
+use crate::lane::{Arrival, Message};
+use crate::store::{CommunityRow, GroupRow, Store};
+use crate::turn::{GroupPlace, World};
+
+/// Keys that are remembered in memory; the database knows the older ones.
+const KEYS_REMEMBERED: usize = 65_536;
+/// Accounts whose person is remembered in memory.
+const PERSONS_REMEMBERED: usize = 131_072;
+/// Events that are looked at together.
+const BATCH: usize = 256;
+
+/// An event as it was offered.
+pub struct Offered {
+    envelope: Envelope,
+    receipt: Option<Receipt>,
+    ticket: Ticket,
+    permit: OwnedSemaphorePermit,
+}
+
+/// What adapters hold of the intake.
+pub struct Door {
+    queue: mpsc::UnboundedSender<Offered>,
+    room: Arc<Semaphore>,
+    gauge: Arc<Gauge>,
+}
+
+impl Door {
+    /// A door with room for so many events that are not committed yet.
+    pub fn new(room: usize, gauge: Arc<Gauge>) -> (Self, mpsc::UnboundedReceiver<Offered>) {
+        let (queue, offered) = mpsc::unbounded_channel();
+        (Self { queue, room: Arc::new(Semaphore::new(room)), gauge }, offered)
+    }
+
+    /// Nothing comes in any more; what waits outside is told so by a dropped receipt.
+    pub fn close(&self) {
+        self.room.close();
+    }
+}
+
+impl Inbox for Door {
+    fn offer(&self, envelope: Envelope, receipt: Option<Receipt>) -> BoxFuture<'_, ()> {
+        let room = self.room.clone();
+        Box::pin(async move {
+            // Fair: events that wait for room come in in the order in which they began to wait.
+            let Ok(permit) = room.acquire_owned().await else { return };
+            let offered = Offered { envelope, receipt, ticket: self.gauge.ticket(), permit };
+            // A closed queue means that the bot stops; the receipt is dropped with it.
+            let _ = self.queue.send(offered);
+        })
+    }
+}
+
+/// The task behind the door.
+pub struct Intake {
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Numbers and places.
+    pub world: Arc<World>,
+    /// For keys and accounts that memory does not hold.
+    pub store: Arc<dyn Store>,
+    /// Where accepted events go.
+    pub lanes: mpsc::UnboundedSender<Message>,
+    /// Which group belongs to which configured community, and when an event is stale.
+    pub config: Arc<std::sync::RwLock<Arc<Config>>>,
+    recent: Recent,
+    persons: HashMap<Ref, PersonId>,
+}
+
+/// A group and its community, new ones with their rows.
+struct Where {
+    community: CommunityId,
+    group: Option<GroupId>,
+    new: (Option<CommunityRow>, Option<GroupRow>),
+}
+
+impl Intake {
+    /// An intake that remembers nothing yet.
+    pub fn new(
+        clock: Arc<dyn Clock>,
+        world: Arc<World>,
+        store: Arc<dyn Store>,
+        lanes: mpsc::UnboundedSender<Message>,
+        config: Arc<std::sync::RwLock<Arc<Config>>>,
+    ) -> Self {
+        let recent = Recent::new(clock.now());
+        Self { clock, world, store, lanes, config, recent, persons: HashMap::new() }
+    }
+
+    /// Works until the door is closed.
+    pub async fn run(mut self, mut offered: mpsc::UnboundedReceiver<Offered>) {
+        let mut batch = Vec::with_capacity(BATCH);
+        while offered.recv_many(&mut batch, BATCH).await > 0 {
+            let repeats = self.repeats(&batch).await;
+            self.learn_persons(&batch).await;
+            let mut arrivals = Vec::with_capacity(batch.len());
+            for (offered, is_repeat) in batch.drain(..).zip(repeats) {
+                if let Some(arrival) = self.accept(offered, is_repeat).await {
+                    arrivals.push(arrival);
+                }
+            }
+            if self.lanes.send(Message::Arrived(arrivals)).is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Which events of the batch had come before.
+    async fn repeats(&mut self, batch: &[Offered]) -> Vec<bool> {
+        let mut repeats = vec![false; batch.len()];
+        let mut ask = Vec::new();
+        for (index, offered) in batch.iter().enumerate() {
+            let envelope = &offered.envelope;
+            if !self.recent.insert(&envelope.account, &envelope.key, self.clock.now()) {
+                repeats[index] = true;
+            } else if envelope.at < self.recent.complete_since {
+                // It may have come before what memory holds.
+                ask.push((index, (envelope.account.clone(), envelope.key.clone())));
+            }
+        }
+        if !ask.is_empty() {
+            let keys: Vec<_> = ask.iter().map(|(_, key)| key.clone()).collect();
+            match self.store.known(&keys).await {
+                Ok(known) => known.into_iter().for_each(|at| repeats[ask[at].0] = true),
+                // The database's own constraint still stands between this and a double effect.
+                Err(error) => tracing::warn!(%error, "could not look for repeats"),
+            }
+        }
+        repeats
+    }
+
+    /// Looks up the persons of the batch that memory does not hold, in one question.
+    async fn learn_persons(&mut self, batch: &[Offered]) {
+        let unknown: HashSet<&Ref> = batch
+            .iter()
+            .filter_map(|offered| offered.envelope.actor.as_ref().map(|actor| &actor.id))
+            .filter(|id| !self.persons.contains_key(*id))
+            .collect();
+        if unknown.is_empty() {
+            return;
+        }
+        if self.persons.len() + unknown.len() > PERSONS_REMEMBERED {
+            self.persons.clear();
+        }
+        let accounts: Vec<Ref> = unknown.into_iter().cloned().collect();
+        match self.store.persons(&accounts).await {
+            Ok(found) => {
+                for (account, person) in accounts.into_iter().zip(found) {
+                    if let Some(person) = person {
+                        self.persons.insert(account, person);
+                    }
+                }
+            }
+            Err(error) => tracing::warn!(%error, "could not look up accounts"),
+        }
+    }
+
+    async fn accept(&mut self, offered: Offered, is_repeat: bool) -> Option<Arrival> {
+        let Offered { envelope, receipt, ticket, permit } = offered;
+        let person = envelope.actor.as_ref().map(|actor| self.person(&actor.id));
+        let Some(place) = self.locate(&envelope, person).await else {
+            if let Some(receipt) = receipt {
+                // Nobody hears it if the adapter has gone.
+                let _ = receipt.send(Accepted::New);
+            }
+            return None;
+        };
+        let id = self.world.numbers.event();
+        let now = self.clock.now();
+        let event = Event {
+            id,
+            community: place.community,
+            group: place.group,
+            person,
+            received_at: now,
+            seed: self.world.event_seed(id),
+            stale: self.is_stale(&envelope, now),
+            envelope: Arc::new(envelope),
+        };
+        Some(Arrival {
+            event: Arc::new(event),
+            new_community: place.new.0,
+            new_group: place.new.1,
+            receipt,
+            is_repeat,
+            attempts: 0,
+            ticket: Some(ticket),
+            permit: Some(permit),
+        })
+    }
+
+    fn person(&mut self, account: &Ref) -> PersonId {
+        if let Some(person) = self.persons.get(account) {
+            return *person;
+        }
+        let person = self.world.numbers.person();
+        self.persons.insert(account.clone(), person);
+        person
+    }
+
+    fn is_stale(&self, envelope: &Envelope, now: TimeMs) -> bool {
+        let config = self.config.read().expect("the configuration is only replaced whole");
+        let too_old = now - envelope.at > config.bot.stale_after_s * 1000;
+        (too_old || envelope.backfilled) && !matches!(envelope.kind, EventKind::Tick(_))
+    }
+
+    async fn locate(&mut self, envelope: &Envelope, person: Option<PersonId>) -> Option<Where> {
+        if let Some(place) = &envelope.group {
+            return Some(self.group(&place.id, place.name.as_deref()));
+        }
+        // A direct message runs in the sender's community.
+        let person = person?;
+        match self.store.communities_of(person).await {
+            Ok(communities) => {
+                let community = *communities.first()?;
+                Some(Where { community, group: None, new: (None, None) })
+            }
+            Err(error) => {
+                tracing::warn!(%error, "could not look up the communities of a person");
+                None
+            }
+        }
+    }
+
+    fn group(&mut self, reference: &Ref, name: Option<&str>) -> Where {
+        let mut places = self.world.places.write().expect("places are only replaced whole");
+        if let Some(id) = places.by_ref.get(reference) {
+            let community = places.by_id[id].community;
+            return Where { community, group: Some(*id), new: (None, None) };
+        }
+        let config = self.config.read().expect("the configuration is only replaced whole").clone();
+        let configured = config.communities.iter().find(|c| c.groups.contains(reference));
+        let key = configured.map_or_else(|| reference.to_string(), |c| configured_key(&c.id));
+        let (community, community_row) = match places.communities.get(&key) {
+            Some(id) => (*id, None),
+            None => {
+                let id = self.world.numbers.community();
+                places.add_community(id, &key);
+                (id, Some(CommunityRow { id, key }))
+            }
+        };
+        let id = self.world.numbers.group();
+        let name = name.unwrap_or(reference.local());
+        places.add_group(GroupPlace {
+            id,
+            community,
+            reference: reference.clone(),
+            name: name.into(),
+        });
+        let row =
+            GroupRow { id, community, reference: reference.clone(), name: name.to_owned() };
+        Where { community, group: Some(id), new: (community_row, Some(row)) }
+    }
+}
+
+/// The latest keys, as 128-bit fingerprints.
+struct Recent {
+    keys: HashSet<u128>,
+    order: VecDeque<(u128, TimeMs)>,
+    /// Every key that came since then is remembered.
+    complete_since: TimeMs,
+}
+
+impl Recent {
+    fn new(now: TimeMs) -> Self {
+        Self { keys: HashSet::new(), order: VecDeque::new(), complete_since: now }
+    }
+
+    /// Whether the key is new.
+    fn insert(&mut self, account: &Ref, key: &str, now: TimeMs) -> bool {
+        let fingerprint = fingerprint(account, key);
+        if !self.keys.insert(fingerprint) {
+            return false;
+        }
+        self.order.push_back((fingerprint, now));
+        if self.order.len() > KEYS_REMEMBERED
+            && let Some((oldest, at)) = self.order.pop_front()
+        {
+            self.keys.remove(&oldest);
+            self.complete_since = at + 1;
+        }
+        true
+    }
+}
+
+/// A collision would drop somebody's message, so it has to be a strong one.
+fn fingerprint(account: &Ref, key: &str) -> u128 {
+    use sha2::{Digest, Sha256};
+    let mut hash = Sha256::new();
+    hash.update(account.as_str());
+    hash.update([0]);
+    hash.update(key);
+    let mut half = [0; 16];
+    half.copy_from_slice(&hash.finalize()[..16]);
+    u128::from_be_bytes(half)
+}

@@ -20,6 +20,9 @@ pub enum StoreError {
     /// A constraint refused the data: running it again gives the same.
     #[error("the database refused: {0}")]
     Constraint(String),
+    /// An event with this key was committed before.
+    #[error("the event was committed before")]
+    Repeat,
     /// The disk or the connection failed: it may work later.
     #[error("the database failed: {0}")]
     Io(String),
@@ -36,6 +39,8 @@ pub enum StoreError {
 pub enum Write {
     /// Everything that a turn changed.
     Turn(Box<TurnRows>),
+    /// A delivery that the outbox itself adds: tidying up after another.
+    Deliver(Box<Delivery>),
     /// What became of a delivery.
     Settle(Settlement),
 }

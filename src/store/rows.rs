@@ -13,10 +13,10 @@ use crate::ledger::Transfer;
 pub struct TurnRows {
     /// What happened, with what came of it.
     pub event: EventRow,
-    /// A community and group seen for the first time.
+    /// The community, if it is seen for the first time.
     pub community: Option<CommunityRow>,
-    /// A group seen for the first time.
-    pub group: Option<GroupRow>,
+    /// Groups seen for the first time.
+    pub groups: Vec<GroupRow>,
     /// People seen for the first time; known ones are left as they are.
     pub persons: Vec<PersonRow>,
     /// Members as they are now.
@@ -55,7 +55,7 @@ impl TurnRows {
         Self {
             event,
             community: None,
-            group: None,
+            groups: Vec::new(),
             persons: Vec::new(),
             members: Vec::new(),
             accounts: Vec::new(),

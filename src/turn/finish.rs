@@ -238,6 +238,7 @@ impl Turn {
                 Some(member.row(self.community.id, person))
             })
             .collect();
+        rows.persons = std::mem::take(&mut self.new_persons);
         rows.accounts = made.accounts;
         rows.transfers = made.transfers;
         rows.packets = made.packets;

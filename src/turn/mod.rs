@@ -36,7 +36,7 @@ use crate::ledger::{Cause, LedgerUndo, Packet, PacketState};
 use crate::refusal::Refusal;
 use crate::report::Line;
 use crate::script::protocol::{HostCall, HostCalls, HostReply, Run};
-use crate::store::{PacketRows, PointsEntry, TimerRow};
+use crate::store::{PacketRows, PersonRow, PointsEntry, TimerRow};
 use crate::value::Value;
 
 /// Something that memory does not hold and that the lane fetches before it runs the turn again.
@@ -135,6 +135,8 @@ pub struct Turn {
     pub runs: Vec<Run>,
     /// Rows to commit.
     pub made: Made,
+    /// People seen for the first time; not taken back, because who spoke did speak.
+    pub new_persons: Vec<PersonRow>,
     /// What was fetched for this turn.
     pub fetched: HashMap<Need, Fetched>,
     /// What must be fetched before it runs again.
@@ -171,6 +173,7 @@ impl Turn {
             now,
             runs: Vec::new(),
             made: Made::default(),
+            new_persons: Vec::new(),
             fetched: HashMap::new(),
             need: None,
             lines: Vec::new(),

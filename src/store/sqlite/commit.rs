@@ -111,19 +111,23 @@ fn statements(batch: &[Write]) -> Vec<(&'static str, String)> {
         .iter()
         .filter_map(|write| match write {
             Write::Turn(turn) => Some(turn.as_ref()),
-            Write::Settle(_) => None,
+            Write::Deliver(_) | Write::Settle(_) => None,
         })
         .collect();
+    let added = batch.iter().filter_map(|write| match write {
+        Write::Deliver(delivery) => Some(delivery.as_ref()),
+        Write::Turn(_) | Write::Settle(_) => None,
+    });
     let settled: Vec<_> = batch
         .iter()
         .filter_map(|write| match write {
-            Write::Turn(_) => None,
+            Write::Turn(_) | Write::Deliver(_) => None,
             Write::Settle(settlement) => Some(settle_cells(settlement)),
         })
         .collect();
     let mut out = Vec::new();
     add(&mut out, COMMUNITY, turns.iter().filter_map(|turn| turn.community.as_ref()));
-    add(&mut out, GROUP, turns.iter().filter_map(|turn| turn.group.as_ref()));
+    add(&mut out, GROUP, turns.iter().flat_map(|turn| &turn.groups));
     add(&mut out, PERSON, turns.iter().flat_map(|turn| &turn.persons));
     add(&mut out, ACCOUNT, turns.iter().flat_map(|turn| &turn.persons));
     add(&mut out, MEMBER, turns.iter().flat_map(|turn| &turn.members).map(member_cells));
@@ -139,7 +143,8 @@ fn statements(batch: &[Write]) -> Vec<(&'static str, String)> {
     add_state(&mut out, &turns);
     add(&mut out, TIMER, turns.iter().flat_map(|turn| &turn.timers));
     add(&mut out, TIMER_GONE, turns.iter().flat_map(|turn| &turn.timers_gone));
-    add(&mut out, DELIVERY, turns.iter().flat_map(|turn| &turn.deliveries).map(delivery_cells));
+    let deliveries = turns.iter().flat_map(|turn| &turn.deliveries).chain(added);
+    add(&mut out, DELIVERY, deliveries.map(delivery_cells));
     add(&mut out, AUDIT, turns.iter().flat_map(|turn| &turn.audit));
     add(&mut out, SETTLE, settled.iter());
     out

@@ -11,7 +11,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
-use sqlx::{ConnectOptions, Connection, Row};
+use sqlx::{ConnectOptions, Row};
 use tokio::sync::{Mutex, MutexGuard};
 
 use super::{
@@ -146,7 +146,9 @@ fn failure(error: sqlx::Error) -> StoreError {
         sqlx::Error::Database(inner) => {
             // Primary result codes: https://www.sqlite.org/rescode.html (19 = constraint).
             let code = inner.code().and_then(|code| code.parse::<i64>().ok()).unwrap_or(0);
-            if code & 0xff == 19 {
+            if inner.message().contains("event.account, event.key") {
+                StoreError::Repeat
+            } else if code & 0xff == 19 {
                 StoreError::Constraint(inner.message().to_owned())
             } else {
                 StoreError::Io(inner.message().to_owned())

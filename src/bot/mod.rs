@@ -1,0 +1,210 @@
+//! The bot: every part wired together, started and stopped as one.
+
+pub mod gauge;
+mod seed;
+mod start;
+pub mod timers;
+
+pub use seed::SeedMember;
+
+use std::sync::{Arc, RwLock};
+use std::time::Duration;
+
+use anyhow::Context;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::adapter::{Adapter, Inbox};
+use crate::clock::{Clock, TimeMs};
+use crate::commit::{Figures, Listeners, tell};
+use crate::config::Config;
+use crate::intake::Door;
+use crate::lane::Message;
+use crate::moderation::WordLists;
+use crate::outbox::OutboxDue;
+use crate::report::{Notice, TurnReport};
+use crate::script::protocol::{ScriptHost, Source};
+use crate::store::Store;
+use crate::turn::World;
+
+use gauge::Gauge;
+use start::Scripts;
+use timers::Timers;
+
+/// Everything that a bot is made of and that tests replace.
+pub struct Parts {
+    /// The configuration.
+    pub config: Arc<Config>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Source of all chance; from the operating system in production, never written anywhere.
+    pub secret: [u8; 32],
+    /// The database, opened.
+    pub store: Arc<dyn Store>,
+    /// Where scripts run.
+    pub host: Arc<dyn ScriptHost>,
+    /// Scripts in force at the start.
+    pub sources: Vec<Source>,
+    /// Word lists in force at the start.
+    pub words: WordLists,
+    /// The platforms.
+    pub adapters: Vec<Arc<dyn Adapter>>,
+}
+
+/// A running bot.
+pub struct Bot {
+    clock: Arc<dyn Clock>,
+    door: Arc<Door>,
+    gauge: Arc<Gauge>,
+    timers: Arc<Timers>,
+    outbox_due: Arc<OutboxDue>,
+    lanes: mpsc::UnboundedSender<Message>,
+    store: Arc<dyn Store>,
+    world: Arc<World>,
+    config: Arc<RwLock<Arc<Config>>>,
+    scripts: tokio::sync::Mutex<Scripts>,
+    reports: Arc<Listeners<Arc<TurnReport>>>,
+    notices: Arc<Listeners<Notice>>,
+    figures: Arc<Figures>,
+    stop: CancellationToken,
+    ended: CancellationToken,
+    tasks: Vec<JoinHandle<()>>,
+    adapters: Vec<JoinHandle<()>>,
+}
+
+impl Bot {
+    /// Where events are offered.
+    pub fn inbox(&self) -> Arc<dyn Inbox> {
+        self.door.clone()
+    }
+
+    /// Reports of every turn committed from now on, in commit order.
+    pub fn reports(&self) -> mpsc::UnboundedReceiver<Arc<TurnReport>> {
+        listen(&self.reports)
+    }
+
+    /// Notices for the people who run the bot, from now on.
+    pub fn notices(&self) -> mpsc::UnboundedReceiver<Notice> {
+        listen(&self.notices)
+    }
+
+    /// Commits and turns so far.
+    pub fn figures(&self) -> &Figures {
+        &self.figures
+    }
+
+    /// How much is under way: events not committed, deliveries not settled.
+    pub fn under_way(&self) -> usize {
+        self.gauge.count()
+    }
+
+    /// The database.
+    pub fn store(&self) -> Arc<dyn Store> {
+        self.store.clone()
+    }
+
+    /// The configuration in force.
+    pub fn config(&self) -> Arc<Config> {
+        self.config.read().expect("the configuration is only replaced whole").clone()
+    }
+
+    /// Resolves when nothing is under way: every offered event committed, every delivery settled.
+    pub async fn settled(&self) {
+        self.gauge.settled().await;
+    }
+
+    /// Resolves when every adapter has ended by itself (a console was closed).
+    pub async fn ended(&self) {
+        self.ended.cancelled().await;
+    }
+
+    /// When something that waits for the clock is next due, Unix ms.
+    pub fn next_due(&self) -> Option<TimeMs> {
+        [self.timers.next_due(), self.outbox_due.next()].into_iter().flatten().min()
+    }
+
+    /// Offers every timer that is due by the clock. With a clock that flows this happens by
+    /// itself; after the clock was moved it needs this call.
+    pub async fn fire_due(&self) {
+        fire_due(&self.timers, &self.gauge, &self.lanes, self.clock.now());
+        self.outbox_due.moved.notify_one();
+        self.timers.changed.notify_one();
+        tokio::task::yield_now().await;
+    }
+
+    /// Stops intake, finishes every turn and delivery within the limit, closes the store.
+    ///
+    /// # Errors
+    /// What could not be finished in time; it is safe in the database.
+    pub async fn stop(mut self) -> anyhow::Result<()> {
+        let limit = Duration::from_secs(self.config().limits.shutdown_s);
+        self.stop.cancel();
+        for adapter in &mut self.adapters {
+            // An adapter that does not end is left behind; its events are not accepted any more.
+            let _ = tokio::time::timeout(Duration::from_secs(2), adapter).await;
+        }
+        self.door.close();
+        let in_time = tokio::time::timeout(limit, self.gauge.settled()).await.is_ok();
+        if !in_time {
+            // What has not begun is set aside; what has begun gets a moment more.
+            let _ = self.lanes.send(Message::SetAside);
+            let _ = tokio::time::timeout(Duration::from_secs(2), self.gauge.settled()).await;
+        }
+        for task in &self.tasks {
+            task.abort();
+        }
+        self.store.close().await;
+        let left = self.gauge.count();
+        anyhow::ensure!(
+            in_time || left == 0,
+            "{left} events or deliveries were not finished within `shutdown_s`; they are in the \
+             database and go on with the next start"
+        );
+        Ok(())
+    }
+
+    /// Tells the people who run the bot.
+    pub fn notify(&self, notice: &Notice) {
+        tell(&self.notices, notice);
+    }
+}
+
+impl Drop for Bot {
+    fn drop(&mut self) {
+        self.stop.cancel();
+        for task in self.tasks.iter().chain(&self.adapters) {
+            task.abort();
+        }
+    }
+}
+
+fn listen<T>(listeners: &Listeners<T>) -> mpsc::UnboundedReceiver<T> {
+    let (listener, heard) = mpsc::unbounded_channel();
+    listeners.lock().expect("listeners are only added and removed").push(listener);
+    heard
+}
+
+/// Hands every due timer to its lane.
+fn fire_due(
+    timers: &Timers,
+    gauge: &Arc<Gauge>,
+    lanes: &mpsc::UnboundedSender<Message>,
+    now: TimeMs,
+) {
+    for (due, timer, community) in timers.take_due(now) {
+        if lanes.send(Message::Due(community, timer, due, gauge.ticket())).is_err() {
+            tracing::debug!("the lanes have stopped; the timer fires with the next start");
+        }
+    }
+}
+
+/// 32 bytes of chance from the operating system.
+///
+/// # Errors
+/// A system without a source of chance.
+pub fn secret() -> anyhow::Result<[u8; 32]> {
+    let mut secret = [0; 32];
+    getrandom::fill(&mut secret).context("get chance from the operating system")?;
+    Ok(secret)
+}

@@ -1,0 +1,321 @@
+//! Starting: the store is read, what was left is taken up, every part begins to work. And
+//! reloading, which puts another configuration and other scripts in force in one step.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, RwLock};
+
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::gauge::Gauge;
+use super::timers::Timers;
+use super::{Bot, Parts, fire_due};
+use crate::adapter::{Adapter, SendSafety};
+use crate::clock::Clock;
+use crate::commit::{Committer, Figures, Listeners};
+use crate::config::Config;
+use crate::dispatch::Registry;
+use crate::effect::{Call, Delivery, DeliveryState, Policy};
+use crate::id::ScriptName;
+use crate::intake::{Door, Intake};
+use crate::lane::{Lanes, Message};
+use crate::moderation::WordLists;
+use crate::outbox::{Outbox, OutboxDue, OutboxParts, Outgoing};
+use crate::report::Notice;
+use crate::script::load::{Prepared, prepare};
+use crate::script::protocol::{Bundle, Manifest, ScriptHost, Source};
+use crate::store::{Settlement, Store, Write};
+use crate::turn::{Numbers, Places, Platform, World};
+
+/// Longest wait before the wall clock is looked at again: timers follow it, not the machine's
+/// uptime, which stands still while the machine sleeps.
+const LOOK_AGAIN_MS: i64 = 30_000;
+/// How often old texts and keys are forgotten, ms.
+const HOUSEKEEPING_MS: u64 = 3_600_000;
+/// Keys are needed as long as a platform may repeat an event; days.
+const KEYS_DAYS: i64 = 30;
+const DAY_MS: i64 = 24 * 3_600_000;
+
+/// Scripts in force.
+pub(super) struct Scripts {
+    host: Arc<dyn ScriptHost>,
+    number: u64,
+    in_force: BTreeMap<ScriptName, (Source, Manifest)>,
+}
+
+impl Bot {
+    /// Reads the store, takes up what was left, starts every part.
+    ///
+    /// # Errors
+    /// A store that cannot be read, or settings that the scripts do not know.
+    pub async fn start(parts: Parts) -> anyhow::Result<Self> {
+        let Parts { config, clock, secret, store, host, sources, words, adapters } = parts;
+        let start = store.start().await?;
+        let world = Arc::new(World {
+            numbers: Numbers::after(&start.numbers),
+            places: RwLock::new(Places::new(&start)),
+            platforms: adapters.iter().map(|adapter| platform(&**adapter)).collect(),
+            limits: RwLock::new(Arc::new(config.limits.clone())),
+            words: RwLock::new(Arc::new(words)),
+            secret,
+        });
+        let mut scripts = Scripts { host: host.clone(), number: 0, in_force: BTreeMap::new() };
+        let (registry, problems) = scripts.replace(&config, sources)?;
+
+        let gauge = Arc::new(Gauge::default());
+        let timers = Arc::new(Timers::default());
+        for (due, id, community) in &start.timers {
+            timers.add(*due, *id, *community);
+        }
+        let reports: Arc<Listeners<_>> = Arc::default();
+        let notices: Arc<Listeners<Notice>> = Arc::default();
+        let figures = Arc::new(Figures::default());
+        let outbox_due = Arc::new(OutboxDue::default());
+        let shared_config = Arc::new(RwLock::new(config.clone()));
+        let (door, offered) = Door::new(config.limits.mailboxes, gauge.clone());
+        let (lanes_tx, lanes_rx) = mpsc::unbounded_channel();
+        let (commits_tx, commits_rx) = mpsc::unbounded_channel();
+        let (outbox_tx, outbox_rx) = mpsc::unbounded_channel();
+        let (settle_tx, settle_rx) = mpsc::unbounded_channel();
+
+        let left = store.open_deliveries().await?;
+        take_up(left, &world, &gauge, &outbox_tx, &settle_tx, clock.now());
+
+        let intake = Intake::new(
+            clock.clone(),
+            world.clone(),
+            store.clone(),
+            lanes_tx.clone(),
+            shared_config.clone(),
+        );
+        let (lanes, finished) = Lanes::new(
+            clock.clone(),
+            world.clone(),
+            store.clone(),
+            host,
+            commits_tx,
+            lanes_tx.clone(),
+            gauge.clone(),
+            registry,
+            config.clone(),
+        );
+        let committer = Committer {
+            store: store.clone(),
+            batch: config.limits.commit_turns,
+            lanes: lanes_tx.clone(),
+            outbox: outbox_tx,
+            gauge: gauge.clone(),
+            timers: timers.clone(),
+            reports: reports.clone(),
+            notices: notices.clone(),
+            figures: figures.clone(),
+            epochs: HashMap::new(),
+        };
+        let outbox = OutboxParts {
+            clock: clock.clone(),
+            world: world.clone(),
+            store: store.clone(),
+            adapters: adapters
+                .iter()
+                .map(|adapter| (adapter.account().platform().to_owned(), adapter.clone()))
+                .collect(),
+            settlements: settle_tx,
+            notices: notices.clone(),
+            gauge: gauge.clone(),
+            due: outbox_due.clone(),
+        };
+        let mut tasks = vec![
+            tokio::spawn(intake.run(offered)),
+            tokio::spawn(lanes.run(lanes_rx, finished)),
+            tokio::spawn(committer.run(commits_rx, settle_rx)),
+            tokio::spawn(Outbox::run(outbox, outbox_rx)),
+            tokio::spawn(housekeep(store.clone(), clock.clone(), shared_config.clone())),
+        ];
+        if clock.flows() {
+            let watch = watch_timers(timers.clone(), gauge.clone(), lanes_tx.clone(), clock.clone());
+            tasks.push(tokio::spawn(watch));
+        }
+        // What was due while the bot was down goes before anything new.
+        let _ = lanes_tx.send(Message::Resume(start.waiting));
+        fire_due(&timers, &gauge, &lanes_tx, clock.now());
+
+        let door = Arc::new(door);
+        let (stop, ended) = (CancellationToken::new(), CancellationToken::new());
+        let bot = Self {
+            clock,
+            door,
+            gauge,
+            timers,
+            outbox_due,
+            lanes: lanes_tx,
+            store,
+            world,
+            config: shared_config,
+            scripts: tokio::sync::Mutex::new(scripts),
+            reports,
+            notices,
+            figures,
+            stop,
+            ended,
+            tasks,
+            adapters: Vec::new(),
+        };
+        for problem in problems {
+            bot.notify(&Notice { community: None, text: problem, is_problem: true });
+        }
+        Ok(bot.with_adapters(adapters))
+    }
+
+    /// Lets the adapters bring events.
+    fn with_adapters(mut self, adapters: Vec<Arc<dyn Adapter>>) -> Self {
+        let running = Arc::new(std::sync::atomic::AtomicUsize::new(adapters.len()));
+        for adapter in adapters {
+            let (inbox, stop) = (self.inbox(), self.stop.clone());
+            let (running, ended) = (running.clone(), self.ended.clone());
+            let notices = self.notices.clone();
+            self.adapters.push(tokio::spawn(async move {
+                if let Err(error) = adapter.run(inbox, stop).await {
+                    let text = format!("`{}` ended: {error:#}", adapter.account());
+                    let notice = Notice { community: None, text, is_problem: true };
+                    crate::commit::tell(&notices, &notice);
+                }
+                if running.fetch_sub(1, std::sync::atomic::Ordering::SeqCst) == 1 {
+                    ended.cancel();
+                }
+            }));
+        }
+        self
+    }
+
+    /// Puts a configuration, scripts and word lists in force in one step. Scripts that are wrong
+    /// keep their old version; the answer says which and why.
+    ///
+    /// # Errors
+    /// Settings that the scripts do not know: everything stays as it was.
+    pub async fn reload(
+        &self,
+        config: Arc<Config>,
+        sources: Vec<Source>,
+        words: Option<WordLists>,
+    ) -> anyhow::Result<Vec<String>> {
+        let mut scripts = self.scripts.lock().await;
+        let (registry, problems) = scripts.replace(&config, sources)?;
+        *self.world.limits.write().expect("limits are only replaced whole") =
+            Arc::new(config.limits.clone());
+        if let Some(words) = words {
+            *self.world.words.write().expect("word lists are only replaced whole") =
+                Arc::new(words);
+        }
+        *self.config.write().expect("the configuration is only replaced whole") = config.clone();
+        let _ = self.lanes.send(Message::Reload(registry, config));
+        Ok(problems)
+    }
+}
+
+impl Scripts {
+    /// Compiles aside, resolves the settings, and only then swaps.
+    fn replace(
+        &mut self,
+        config: &Config,
+        sources: Vec<Source>,
+    ) -> anyhow::Result<(Arc<Registry>, Vec<String>)> {
+        let Prepared { in_force, problems, .. } = prepare(&*self.host, &self.in_force, sources);
+        let manifests: Vec<Manifest> = in_force.values().map(|(_, m)| m.clone()).collect();
+        let resolved = crate::config::resolve(config, &manifests)?;
+        self.number += 1;
+        let registry = Registry::new(config, &resolved, manifests.iter(), self.number);
+        let sources =
+            in_force.iter().map(|(name, (source, _))| (name.clone(), source.clone())).collect();
+        self.host.install(Arc::new(Bundle { number: self.number, sources }));
+        self.in_force = in_force;
+        Ok((Arc::new(registry), problems.iter().map(ToString::to_string).collect()))
+    }
+}
+
+fn platform(adapter: &dyn Adapter) -> (String, Platform) {
+    let account = adapter.account();
+    let platform = Platform { account: account.clone(), capabilities: adapter.capabilities() };
+    (account.platform().to_owned(), platform)
+}
+
+/// Deliveries that had not ended when the last process did. One that was being sent may have
+/// arrived: repeating is safe, or its policy says so, or a human decides.
+fn take_up(
+    left: Vec<Delivery>,
+    world: &World,
+    gauge: &Arc<Gauge>,
+    outbox: &mpsc::UnboundedSender<Outgoing>,
+    settle: &mpsc::UnboundedSender<crate::commit::Settling>,
+    now: i64,
+) {
+    for delivery in left {
+        let safety = world
+            .platforms
+            .get(delivery.account.platform())
+            .map_or(SendSafety::None, |platform| platform.capabilities.send_safety);
+        let repeatable = matches!(safety, SendSafety::Idempotent { .. })
+            || delivery.policy == Policy::Retry
+            || !matches!(delivery.call, Call::Send { .. });
+        let end = if delivery.expires_at <= now {
+            Some((DeliveryState::Skipped, "expired while the bot was down"))
+        } else if delivery.state == DeliveryState::Sending && !repeatable {
+            Some((DeliveryState::Unknown, "the bot stopped while it was being sent"))
+        } else {
+            None
+        };
+        match end {
+            Some((state, reason)) => {
+                let settlement = Settlement {
+                    id: delivery.id,
+                    state,
+                    reason: Some(reason.to_owned()),
+                    attempts: delivery.attempts,
+                    platform_id: None,
+                };
+                let _ = settle.send((Write::Settle(settlement), Some(gauge.ticket())));
+            }
+            None => {
+                let outgoing = Outgoing { delivery, ticket: Some(gauge.ticket()) };
+                let _ = outbox.send(outgoing);
+            }
+        }
+    }
+}
+
+/// Fires timers as time passes.
+async fn watch_timers(
+    timers: Arc<Timers>,
+    gauge: Arc<Gauge>,
+    lanes: mpsc::UnboundedSender<Message>,
+    clock: Arc<dyn Clock>,
+) {
+    loop {
+        let now = clock.now();
+        fire_due(&timers, &gauge, &lanes, now);
+        let wait = timers.next_due().map_or(LOOK_AGAIN_MS, |due| (due - now).clamp(1, LOOK_AGAIN_MS));
+        tokio::select! {
+            () = tokio::time::sleep(std::time::Duration::from_millis(wait as u64)) => {}
+            () = timers.changed.notified() => {}
+        }
+    }
+}
+
+/// Forgets what need not be kept.
+async fn housekeep(
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    config: Arc<RwLock<Arc<Config>>>,
+) {
+    loop {
+        tokio::time::sleep(std::time::Duration::from_millis(HOUSEKEEPING_MS)).await;
+        let days = {
+            let config = config.read().expect("the configuration is only replaced whole");
+            i64::from(config.privacy.archive_days)
+        };
+        let now = clock.now();
+        match store.housekeep(now - days * DAY_MS, now - KEYS_DAYS.max(days) * DAY_MS).await {
+            Ok(rows) => tracing::debug!(rows, "forgot what is old"),
+            Err(error) => tracing::warn!(%error, "could not forget what is old"),
+        }
+    }
+}

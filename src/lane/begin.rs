@@ -1,0 +1,313 @@
+//! The beginning of a turn: what the core does itself before any handler runs, and the frame
+//! that carries the event to its handlers.
+
+use std::sync::Arc;
+
+use super::{Arrival, InTurn, Lanes, Phase};
+use crate::bot::gauge::Ticket;
+use crate::clock::TimeMs;
+use crate::commit::Item;
+use crate::community::{Community, Member};
+use crate::config::Config;
+use crate::dispatch::{Dispatch, dispatch};
+use crate::event::{Element, Envelope, Event, EventKind, KeyQuality, Tick};
+use crate::id::{CommunityId, PersonId, Ref, ScriptName, TimerId};
+use crate::script::protocol::{EventView, Frame, GroupView, Work};
+use crate::store::PersonRow;
+use crate::turn::{EXPIRED, Turn};
+use crate::value::Value;
+
+impl Lanes {
+    /// Begins the turn of the next event.
+    pub(super) fn begin(&mut self, id: CommunityId) {
+        let now = self.clock.now();
+        let Some(lane) = self.lanes.get_mut(&id) else { return };
+        let Some(mut arrival) = lane.queue.pop_front() else { return };
+        let Phase::Ready(community) = std::mem::replace(&mut lane.phase, Phase::Cold) else {
+            lane.queue.push_front(arrival);
+            return;
+        };
+        if !complete_tick(&mut arrival, &community) || arrival.is_repeat {
+            lane.phase = Phase::Ready(community);
+            let item = Item::of(arrival, lane.epoch, lane.solo > 0);
+            self.hand_over(id, item);
+            return;
+        }
+        let event = arrival.event.clone();
+        let world = self.world.clone();
+        let mut turn = Box::new(Turn::new(event, community, world, lane.plan.clone(), now));
+        let data = base(&mut turn, &self.config);
+        turn.end_base();
+        let limits = self.world.limits();
+        let mut decided = if matches!(data, Base::Nothing) {
+            Dispatch::default()
+        } else {
+            let plan = turn.plan.clone();
+            let event = turn.event.clone();
+            dispatch(&plan, &mut turn.community, &event, &limits, now)
+        };
+        turn.runs.clone_from(&decided.runs);
+        let frame = frame(&turn, std::mem::take(&mut decided.runs), data);
+        let in_turn = InTurn { arrival, dispatch: decided, frame };
+        if in_turn.frame.runs.is_empty() {
+            self.finish(id, *turn, in_turn, None);
+        } else {
+            self.send_to_host(id, turn, in_turn);
+        }
+    }
+
+    /// Hands a frame to the script host.
+    pub(super) fn send_to_host(&mut self, id: CommunityId, turn: Box<Turn>, in_turn: InTurn) {
+        let Some(lane) = self.lanes.get_mut(&id) else { return };
+        let frame = in_turn.frame.clone();
+        lane.phase = Phase::Running(Box::new(in_turn));
+        self.work.push(Work { frame, host: turn });
+    }
+
+    /// A timer is due: an event like any other.
+    pub(super) fn due(&mut self, id: CommunityId, timer: TimerId, due: TimeMs, ticket: Ticket) {
+        let event_id = self.world.numbers.event();
+        let account = Ref::new("core", "timer");
+        let tick =
+            Tick { timer, script: ScriptName::new(""), name: String::new(), due, data: Value::Unit };
+        let envelope = Envelope {
+            account,
+            key: timer.to_string(),
+            key_quality: KeyQuality::Stable,
+            at: due,
+            group: None,
+            actor: None,
+            kind: EventKind::Tick(tick),
+            backfilled: false,
+        };
+        let event = Event {
+            id: event_id,
+            community: id,
+            group: None,
+            person: None,
+            received_at: self.clock.now(),
+            seed: self.world.event_seed(event_id),
+            stale: false,
+            envelope: Arc::new(envelope),
+        };
+        let arrival = Arrival {
+            event: Arc::new(event),
+            new_community: None,
+            new_group: None,
+            receipt: None,
+            is_repeat: false,
+            attempts: 0,
+            ticket: Some(ticket),
+            permit: None,
+        };
+        self.lane(id).queue.push_back(arrival);
+        self.step(id);
+    }
+}
+
+/// What the handlers get as data, or that there is nothing to handle.
+enum Base {
+    Nothing,
+    Data(Value),
+}
+
+/// Fills in a timer's event from the timer itself; `false` when the timer is gone.
+fn complete_tick(arrival: &mut Arrival, community: &Community) -> bool {
+    let EventKind::Tick(tick) = &arrival.event.envelope.kind else { return true };
+    let Some(timer) = community.timers.get(&tick.timer) else { return false };
+    let mut event = (*arrival.event).clone();
+    let mut envelope = (*event.envelope).clone();
+    envelope.kind = EventKind::Tick(Tick {
+        timer: timer.id,
+        script: ScriptName::new(&timer.script),
+        name: timer.name.clone(),
+        due: timer.due,
+        data: serde_json::from_str(&timer.data).unwrap_or_default(),
+    });
+    event.group = timer.group;
+    event.envelope = Arc::new(envelope);
+    arrival.event = Arc::new(event);
+    true
+}
+
+/// What every event of its kind does, whatever the scripts say.
+fn base(turn: &mut Turn, config: &Config) -> Base {
+    let event = turn.event.clone();
+    if let Some(person) = event.person {
+        note_actor(turn, person, config);
+    }
+    match &event.envelope.kind {
+        EventKind::Message { .. } => {
+            let day = turn.local_day(turn.now);
+            let now = turn.now;
+            if let Some(member) = actor_mut(turn).filter(|member| !member.is_bot) {
+                member.count_message(now, &day);
+            }
+        }
+        EventKind::Joined { .. } => {
+            if let Some(member) = actor_mut(turn)
+                && (member.left_at.is_some() || member.messages == 0)
+            {
+                member.joined_at = event.envelope.at;
+                member.left_at = None;
+            }
+        }
+        EventKind::Left { .. } => {
+            if let Some(member) = actor_mut(turn) {
+                member.left_at = Some(event.envelope.at);
+            }
+        }
+        EventKind::Tick(tick) => {
+            turn.consume_timer(tick.timer);
+            if tick.name == EXPIRED {
+                return turn.expire_packet(&tick.data).map_or(Base::Nothing, Base::Data);
+            }
+            return Base::Data(tick.data.clone());
+        }
+        EventKind::Edited { .. }
+        | EventKind::Deleted { .. }
+        | EventKind::Reaction { .. }
+        | EventKind::Button { .. }
+        | EventKind::Updated
+        | EventKind::JoinRequest { .. }
+        | EventKind::Online(_)
+        | EventKind::Gap { .. } => {}
+    }
+    Base::Data(Value::Unit)
+}
+
+fn actor_mut(turn: &mut Turn) -> Option<&mut Member> {
+    let person = turn.event.person?;
+    turn.community.members.get_mut(&person)
+}
+
+/// Makes the actor a member, and keeps her names and role as the platform has them.
+fn note_actor(turn: &mut Turn, person: PersonId, config: &Config) {
+    let event = turn.event.clone();
+    let Some(actor) = &event.envelope.actor else { return };
+    let is_join_request = matches!(event.envelope.kind, EventKind::JoinRequest { .. });
+    if is_join_request && !turn.community.members.contains_key(&person) {
+        return;
+    }
+    let at = event.envelope.at.min(turn.now);
+    if !turn.community.members.contains_key(&person) {
+        turn.community.accounts.insert(actor.id.clone(), person);
+        let member = Member::new(actor.id.clone(), &actor.name, at);
+        turn.community.members.insert(person, member);
+        turn.new_persons.push(PersonRow { id: person, account: actor.id.clone(), at });
+    }
+    let given = config.roles.get(&actor.id).copied();
+    let Some(member) = turn.community.members.get_mut(&person) else { return };
+    if *member.name != *actor.name {
+        member.name = actor.name.as_str().into();
+    }
+    if member.nickname.as_deref() != actor.nickname.as_deref() {
+        member.nickname = actor.nickname.as_deref().map(Into::into);
+    }
+    if let Some(role) = given.or(actor.role) {
+        member.role = role;
+    }
+    member.is_bot = actor.is_bot;
+    let leaves = matches!(event.envelope.kind, EventKind::Left { .. });
+    let joins = matches!(event.envelope.kind, EventKind::Joined { .. });
+    if member.left_at.is_some() && !leaves && !joins && !is_join_request {
+        // She speaks, so she is here: the join was missed.
+        member.left_at = None;
+        member.joined_at = at;
+    }
+    turn.made.members.push(person);
+}
+
+/// Everything that the handlers usually read.
+fn frame(turn: &Turn, runs: Vec<crate::script::protocol::Run>, data: Base) -> Frame {
+    let event = &turn.event;
+    let offset = {
+        use chrono::{DateTime, Offset, Utc};
+        let utc = DateTime::<Utc>::from_timestamp_millis(turn.now).unwrap_or_default();
+        utc.with_timezone(&turn.timezone()).offset().fix().local_minus_utc()
+    };
+    let view = if runs.is_empty() { empty_view() } else { event_view(turn, data) };
+    Frame {
+        turn: event.id,
+        bundle: turn.plan.bundle,
+        now: turn.now,
+        utc_offset_s: offset,
+        locale: turn.plan.locale.clone(),
+        seed: event.seed,
+        event: view,
+        runs,
+    }
+}
+
+fn empty_view() -> EventView {
+    EventView {
+        kind: String::new(),
+        member: None,
+        group: None,
+        at: 0,
+        message: None,
+        elements: Vec::new(),
+        quote: None,
+        mentions: Vec::new(),
+        value: String::new(),
+        data: Value::Unit,
+    }
+}
+
+fn event_view(turn: &Turn, data: Base) -> EventView {
+    let event = &turn.event;
+    let community = &turn.community;
+    let mut view = EventView {
+        kind: event.envelope.kind.word().to_owned(),
+        member: event.person.and_then(|person| community.view(person, turn.now)),
+        group: event.group.and_then(|id| turn.world.group(id)).map(|place| GroupView {
+            id: place.id,
+            name: place.name.to_string(),
+            members: community.size(),
+        }),
+        at: event.envelope.at,
+        data: match data {
+            Base::Data(data) => data,
+            Base::Nothing => Value::Unit,
+        },
+        ..empty_view()
+    };
+    match &event.envelope.kind {
+        EventKind::Message { id, elements, quote, .. } => {
+            view.message = Some(id.clone());
+            view.elements.clone_from(elements);
+            view.quote.clone_from(quote);
+            view.mentions = elements
+                .iter()
+                .filter_map(|element| match element {
+                    Element::Mention { id, .. } => {
+                        let (person, _) = community.member_by_ref(id)?;
+                        community.view(person, turn.now)
+                    }
+                    _ => None,
+                })
+                .collect();
+        }
+        EventKind::Edited { id, elements } => {
+            view.message = Some(id.clone());
+            view.elements.clone_from(elements);
+        }
+        EventKind::Deleted { id } => view.message = Some(id.clone()),
+        EventKind::Reaction { message, emoji, .. } => {
+            view.message = Some(message.clone());
+            view.value.clone_from(emoji);
+        }
+        EventKind::Button { message, value } => {
+            view.message = Some(message.clone());
+            view.value.clone_from(value);
+        }
+        EventKind::Tick(tick) => view.value.clone_from(&tick.name),
+        EventKind::JoinRequest { note, .. } => view.value.clone_from(note),
+        EventKind::Joined { .. }
+        | EventKind::Left { .. }
+        | EventKind::Updated
+        | EventKind::Online(_)
+        | EventKind::Gap { .. } => {}
+    }
+    view
+}

@@ -1,0 +1,186 @@
+//! When the database refuses a commit: forget, load what it has, run the lost turns one by one.
+//!
+//! A turn that is refused twice is set aside for a human, its member gets a polite line, and the
+//! lane goes on.
+
+use super::{Arrival, Lanes, Message, Phase};
+use crate::commit::{Item, Refused};
+use crate::community::Community;
+use crate::effect::{Call, Delivery, DeliveryState, Destination, Policy};
+use crate::event::Element;
+use crate::id::CommunityId;
+use crate::report::Line;
+use crate::store::{EventState, Store, StoreError, TurnRows};
+use crate::text::text;
+use crate::turn::event_row;
+use crate::value::ValueMap;
+
+/// A community with what was found about doubtful keys.
+pub struct Loaded {
+    community: Box<Community>,
+    /// Keys of transfers that exist, with their amounts.
+    keys: Vec<(String, i64)>,
+}
+
+/// Refusals after which an event is set aside.
+const ATTEMPTS_MAX: u32 = 2;
+
+impl Lanes {
+    /// Loads a community, and asks about the keys of transfers that were refused.
+    pub(super) fn load(&mut self, id: CommunityId, doubtful: Vec<String>) {
+        let (store, back) = (self.store.clone(), self.back.clone());
+        tokio::spawn(async move {
+            let result = load(&*store, id, doubtful).await;
+            // Nobody listens when the bot has stopped.
+            let _ = back.send(Message::Loaded(id, result));
+        });
+    }
+
+    pub(super) fn loaded(&mut self, id: CommunityId, result: Result<Loaded, StoreError>) {
+        let Some(lane) = self.lanes.get_mut(&id) else { return };
+        match result {
+            Ok(Loaded { mut community, keys }) => {
+                for (key, amount) in keys {
+                    community.ledger.note_key(key, amount);
+                }
+                lane.phase = Phase::Ready(community);
+                self.step(id);
+            }
+            Err(error) => {
+                // The events stay in the queue; a full mailbox makes the adapters wait.
+                tracing::error!(community = %id, %error, "a community could not be loaded");
+                lane.phase = Phase::Cold;
+                let back = self.back.clone();
+                tokio::spawn(async move {
+                    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+                    let _ = back.send(Message::Committed(vec![id]));
+                });
+                lane.uncommitted += 1;
+            }
+        }
+    }
+
+    /// An item came back from the committer.
+    pub(super) fn bounced(&mut self, item: Item, refused: Option<Refused>) {
+        let id = item.community();
+        if let Some(lane) = self.lanes.get_mut(&id) {
+            lane.uncommitted = lane.uncommitted.saturating_sub(1);
+            if refused.is_some() {
+                lane.epoch += 1;
+            }
+            lane.recovering = true;
+            if let Some(rows) = &item.rows {
+                // Places that it carried must travel with another.
+                lane.new_community = lane.new_community.take().or(rows.community.clone());
+                lane.new_groups.extend(rows.groups.iter().cloned());
+                if refused.is_some() {
+                    lane.doubtful.extend(rows.transfers.iter().map(|t| t.key.clone()));
+                }
+            }
+            if let Some(arrival) = item.into_arrival() {
+                lane.bounced.push((arrival, refused));
+            }
+            self.step(id);
+        }
+    }
+
+    /// Puts what came back in front of the queue, once all of it has. `false`: not yet.
+    pub(super) fn take_bounced(&mut self, id: CommunityId) -> bool {
+        let Some(lane) = self.lanes.get_mut(&id) else { return false };
+        if lane.uncommitted > 0 {
+            return false;
+        }
+        lane.recovering = false;
+        let mut back = std::mem::take(&mut lane.bounced);
+        back.sort_by_key(|(arrival, _)| arrival.event.id);
+        let mut hopeless = Vec::new();
+        for (mut arrival, refused) in back.into_iter().rev() {
+            if let Some(refused) = refused {
+                arrival.attempts += 1;
+                if refused.is_repeat {
+                    arrival.is_repeat = true;
+                } else if arrival.attempts >= ATTEMPTS_MAX {
+                    hopeless.push((arrival, refused));
+                    continue;
+                }
+            }
+            lane.queue.push_front(arrival);
+            lane.solo += 1;
+        }
+        for (arrival, refused) in hopeless {
+            self.quarantine(id, arrival, &refused);
+        }
+        true
+    }
+
+    /// Sets an event aside for a human.
+    fn quarantine(&mut self, id: CommunityId, arrival: Arrival, refused: &Refused) {
+        let mut rows = TurnRows::new(event_row(&arrival.event, EventState::Quarantined));
+        let line = Line::Refused { code: "internal".to_owned() };
+        rows.event.outcome = serde_json::to_string(&serde_json::json!({
+            "quarantined": refused.reason,
+            "lines": [line],
+        }))
+        .ok();
+        rows.deliveries.extend(self.apology(id, &arrival));
+        self.notice(id, format!(
+            "event {} was refused {ATTEMPTS_MAX} times and is set aside: {}; its state is unchanged",
+            arrival.event.id, refused.reason
+        ));
+        let Some(lane) = self.lanes.get_mut(&id) else { return };
+        let epoch = lane.epoch;
+        lane.solo += 1;
+        let item = Item {
+            rows: Some(Box::new(rows)),
+            lines: vec![line],
+            ..Item::of(arrival, epoch, true)
+        };
+        self.hand_over(id, item);
+    }
+
+    /// The polite line, where somebody waits for an answer.
+    fn apology(&self, id: CommunityId, arrival: &Arrival) -> Option<Delivery> {
+        let group = self.world.group(arrival.event.group?)?;
+        arrival.event.envelope.actor.as_ref()?;
+        let platform = self.world.platforms.get(group.reference.platform())?;
+        let locale = &self.lanes.get(&id)?.plan.locale;
+        let now = self.clock.now();
+        Some(Delivery {
+            id: self.world.numbers.delivery(),
+            key: format!("{}-apology", arrival.event.id),
+            event: arrival.event.id,
+            community: id,
+            script: None,
+            account: platform.account.clone(),
+            to: Destination::Group(group.reference),
+            call: Call::Send {
+                content: vec![Element::Text(text(locale, "refuse.internal", &ValueMap::new()))],
+                reply_to: None,
+                only_for: None,
+                slot: None,
+            },
+            policy: Policy::Drop,
+            state: DeliveryState::Sending,
+            reason: None,
+            not_before: now,
+            expires_at: now + self.config.limits.reply_expires_s * 1000,
+            attempts: 0,
+            platform_id: None,
+        })
+    }
+}
+
+async fn load(
+    store: &dyn Store,
+    id: CommunityId,
+    doubtful: Vec<String>,
+) -> Result<Loaded, StoreError> {
+    let rows = store.community(id).await?;
+    let mut keys = Vec::new();
+    for key in doubtful {
+        if let Some(amount) = store.transfer_amount(id, &key).await? {
+            keys.push((key, amount));
+        }
+    }
+    Ok(Loaded { community: Box::new(Community::from_rows(id, rows)), keys })
+}
