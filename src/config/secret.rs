@@ -1,0 +1,135 @@
+//! Secrets: read from the environment or from a file that only we can read, and never shown.
+
+use std::path::Path;
+
+use super::Diagnostic;
+use super::read::{Node, Reader};
+
+/// A secret. Prints as `***`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Wraps a secret.
+    pub fn new(text: String) -> Self {
+        Self(text)
+    }
+
+    /// The secret itself, at the place that sends it.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("***")
+    }
+}
+
+/// Where a secret is kept, as config.toml says it.
+enum Kept<'t> {
+    /// `${NAME}`
+    Env(&'t str),
+    /// `file:PATH`
+    File(&'t str),
+    /// Here, in the open.
+    Plain,
+}
+
+fn kept(text: &str) -> Kept<'_> {
+    let name = text.strip_prefix("${").and_then(|rest| rest.strip_suffix('}'));
+    let fits = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    match (name, text.strip_prefix("file:")) {
+        (Some(name), _) if !name.is_empty() && name.chars().all(fits) => Kept::Env(name),
+        (_, Some(path)) if !path.is_empty() => Kept::File(path),
+        _ => Kept::Plain,
+    }
+}
+
+impl Reader<'_> {
+    /// The value of a secret key. A disabled adapter has its form checked and nothing fetched.
+    pub(super) fn secret(&mut self, path: &str, node: &Node<'_>, fetch: bool) -> Option<Secret> {
+        let name = path.rsplit('/').next().unwrap_or_default();
+        let variable =
+            path.trim_start_matches("/adapters/").replace(['/', '-'], "_").to_uppercase();
+        let Some(text) = node.get_ref().as_str() else {
+            self.mask(node.span());
+            self.wrong_type(path, "a secret as `\"${NAME}\"` or `\"file:PATH\"`", node, None);
+            return None;
+        };
+        let found = match kept(text) {
+            Kept::Plain => {
+                self.mask(node.span());
+                Err((
+                    format!("`{name}` is a secret and must not be written here"),
+                    format!(
+                        "write `\"${{{variable}}}\"` and set that variable, or `\"file:PATH\"` \
+                         of a file with mode 0600; change the secret if this file was ever shared"
+                    ),
+                ))
+            }
+            _ if !fetch => return None,
+            Kept::Env(variable) => self.secret_variable(variable),
+            Kept::File(file) => secret_file(&self.base.join(file)),
+        };
+        match found {
+            Ok(secret) => Some(secret),
+            Err((message, help)) => {
+                let problem: Diagnostic = self.error(path, node.span(), message).help(help);
+                self.note(problem);
+                None
+            }
+        }
+    }
+
+    fn secret_variable(&self, variable: &str) -> Result<Secret, (String, String)> {
+        match (self.around.env)(variable).filter(|value| !value.trim().is_empty()) {
+            Some(value) => Ok(Secret::new(value)),
+            None => Err((
+                format!("the environment variable `{variable}` is not set"),
+                format!(
+                    "run `export {variable}=…` before the start, or set it in the service's unit"
+                ),
+            )),
+        }
+    }
+}
+
+/// Reads a secret from a file; the error is the message and the next step.
+fn secret_file(path: &Path) -> Result<Secret, (String, String)> {
+    let shown = path.display();
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        (
+            format!("the file `{shown}` cannot be read: {error}"),
+            format!("write the secret into it, then `chmod 600 {shown}`"),
+        )
+    })?;
+    if let Some(mode) = open_to_others(path) {
+        return Err((
+            format!("others may read the file `{shown}`: its mode is {mode:04o}"),
+            format!("run `chmod 600 {shown}`"),
+        ));
+    }
+    match text.trim() {
+        "" => Err((
+            format!("the file `{shown}` is empty"),
+            "write the secret into it, on one line".to_owned(),
+        )),
+        secret => Ok(Secret::new(secret.to_owned())),
+    }
+}
+
+/// The mode of a file that the group or anybody may touch.
+#[cfg(unix)]
+fn open_to_others(path: &Path) -> Option<u32> {
+    use std::os::unix::fs::PermissionsExt;
+    let mode = std::fs::metadata(path).ok()?.permissions().mode() & 0o7777;
+    (mode & 0o077 != 0).then_some(mode)
+}
+
+/// Elsewhere permissions are lists that the file's owner keeps; `doctor` says so.
+#[cfg(not(unix))]
+fn open_to_others(_path: &Path) -> Option<u32> {
+    None
+}
