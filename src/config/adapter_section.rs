@@ -98,6 +98,7 @@ impl Reader<'_> {
             .get("enabled")
             .is_none_or(|node| self.flag_value(&format!("{path}/enabled"), node) != Some(false));
         let mut adapter = AdapterConfig { keys: spec.keys, ..AdapterConfig::default() };
+        let head_path = path;
         for (name, node) in table {
             let word = name.get_ref().as_ref();
             let path = format!("{path}/{word}");
@@ -105,10 +106,9 @@ impl Reader<'_> {
                 Some(key) => self.adapter_key(&path, key, node, enabled, &mut adapter),
                 None if word == "enabled" => {}
                 None => {
-                    let names = spec.keys.iter().map(|key| key.name).chain(["enabled"]);
-                    let near = did_you_mean(nearest(word, names));
-                    let problem = self.error(path, name.span(), format!("unknown key{near}"));
-                    self.note(problem);
+                    let names: Vec<_> =
+                        spec.keys.iter().map(|key| key.name).chain(["enabled"]).collect();
+                    self.unknown_key(head_path, word, name.span(), &names);
                     self.mask_texts(node);
                 }
             }
@@ -139,13 +139,28 @@ impl Reader<'_> {
                 }
                 return;
             }
-            AdapterKind::Text => self.text(path, "text", node).map(toml::Value::String),
+            AdapterKind::Text => self.open_text(path, node, adapter.keys).map(toml::Value::String),
             AdapterKind::Int => self.int(path, i64::MIN, i64::MAX, node).map(toml::Value::Integer),
             AdapterKind::Bool => self.flag_value(path, node).map(toml::Value::Boolean),
         };
         if let Some(value) = value {
             adapter.values.insert(key.name.to_owned(), value);
         }
+    }
+
+    /// A text that is kept in the open, and so must not carry a secret within.
+    fn open_text(&mut self, path: &str, node: &Node<'_>, keys: &[AdapterKey]) -> Option<String> {
+        let text = self.text(path, "text", node)?;
+        let secret = keys.iter().find(|key| key.kind == AdapterKind::Secret);
+        if let Some(secret) = secret.filter(|_| carries_secret(&text)) {
+            self.mask(node.span());
+            let problem = self
+                .error(path, node.span(), "this address carries a secret")
+                .help(format!("write the address alone, and the secret as `{}`", secret.name));
+            self.note(problem);
+            return None;
+        }
+        Some(text)
     }
 
     /// True or false, or a problem.
@@ -171,4 +186,13 @@ impl Reader<'_> {
             DeValue::Float(_) | DeValue::Boolean(_) | DeValue::Datetime(_) => {}
         }
     }
+}
+
+/// Whether an address has a password or a token in it.
+fn carries_secret(text: &str) -> bool {
+    let Some((_, rest)) = text.split_once("://") else { return false };
+    let host = rest.split(['/', '?']).next().unwrap_or_default();
+    let query = rest.split_once('?').map_or("", |(_, query)| query).to_lowercase();
+    host.contains('@')
+        || ["token=", "secret=", "password=", "key="].iter().any(|it| query.contains(it))
 }

@@ -149,3 +149,48 @@ fn written(script: Option<&ScriptConfig>) -> BTreeMap<String, String> {
     let mode = script.mode.map(|mode| ("mode".to_owned(), format!("{:?}", mode.as_str())));
     settings.chain(enabled).chain(mode).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::config::{Secret, parse};
+
+    fn read(text: &str) -> Config {
+        parse(text, Path::new("config.toml"), &|_| None).unwrap_or_else(|found| panic!("{found}"))
+    }
+
+    #[test]
+    fn names_each_changed_key_and_what_waits_for_a_restart() {
+        let old = read(
+            "[adapters.console]\n[bot]\nlocale = 'zh'\n[features.points]\n\
+             [[community]]\nid = 'a'\ngroups = ['console:a']\n",
+        );
+        let new = read(
+            "[adapters.console]\nmember = '小红'\n[bot]\nlocale = 'en'\ndata = 'kept'\n\
+             [store]\nurl = 'sqlite::memory:'\n[limits]\nmailbox = 5\ncommands = 9\n\
+             [features.checkin]\npoints = 6\n[roles]\nowner = ['console:阿明']\n\
+             [[community]]\nid = 'a'\ngroups = ['console:a']\ntimezone = 'Asia/Tokyo'\n\
+             [community.rules.no-ads]\nmode = 'shadow'\n[[community]]\nid = 'b'\n",
+        );
+        let lines: Vec<_> = changes(&old, &new).iter().map(Change::to_string).collect();
+        insta::assert_snapshot!(lines.join("\n"));
+        assert_eq!(changes(&new, &new), []);
+    }
+
+    #[test]
+    fn shows_no_secret() {
+        let with = |secret: &str| {
+            let secrets = [("token".to_owned(), Secret::new(secret.to_owned()))];
+            let adapter = AdapterConfig { secrets: secrets.into(), ..AdapterConfig::default() };
+            Config { adapters: [("onebot".to_owned(), adapter)].into(), ..Config::default() }
+        };
+        let found = changes(&with("hunter1"), &with("hunter2"));
+        assert_eq!(
+            found[0].to_string(),
+            "`/adapters/onebot/token`: *** → *** (takes effect after a restart)"
+        );
+        assert!(!format!("{found:?} {:?}", with("hunter1")).contains("hunter"));
+    }
+}

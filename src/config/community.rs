@@ -7,8 +7,8 @@ use toml::de::DeTable;
 
 use super::keys;
 use super::read::{Node, Reader};
-use super::roles::Seen;
-use super::{CommunityConfig, Config};
+use super::reference::Seen;
+use super::{CommunityConfig, Config, Diagnostic};
 use crate::id::Ref;
 
 impl Reader<'_> {
@@ -21,7 +21,7 @@ impl Reader<'_> {
             self.note(problem);
             return Vec::new();
         };
-        let mut seen = Seen::new();
+        let mut seen = Seen::new("a group belongs to one community: keep it in one place");
         let mut ids = BTreeMap::new();
         let mut communities = Vec::new();
         for (index, node) in items.iter().enumerate() {
@@ -29,8 +29,8 @@ impl Reader<'_> {
             if let Some(table) = self.table(&path, node) {
                 let community = self.community(&path, table, node.span());
                 self.unique_id(&path, table, &mut ids);
-                let label = path.trim_start_matches("/community/");
-                self.listed_once(&format!("{path}/groups"), table, "groups", label, &mut seen);
+                let label = format!("community `{}`", path.trim_start_matches("/community/"));
+                self.listed_once(&format!("{path}/groups"), table.get("groups"), &label, &mut seen);
                 communities.push(community);
             }
         }
@@ -99,14 +99,13 @@ impl Reader<'_> {
     /// Warns of groups that no enabled adapter serves, and of a bot without adapters.
     pub(super) fn connections(&mut self, config: &Config, root: &DeTable<'_>) {
         if config.adapters.is_empty() {
-            let span = root
-                .iter()
-                .find(|(name, _)| name.get_ref() == "adapters")
-                .map_or(0..0, |(name, _)| name.span());
-            let problem = self
-                .error("/adapters", span, "no adapter is enabled, so that the bot hears nobody")
-                .help("add `[adapters.console]` to talk to it in the terminal")
-                .warning();
+            let message = "no adapter is enabled, so that the bot hears nobody";
+            let problem = match root.iter().find(|(name, _)| name.get_ref() == "adapters") {
+                Some((name, _)) => self.error("/adapters", name.span(), message),
+                None => Diagnostic { path: "/adapters".into(), ..Diagnostic::whole(message) },
+            }
+            .help("add `[adapters.console]` to talk to it in the terminal")
+            .warning();
             self.note_missing(problem);
             return;
         }

@@ -135,7 +135,7 @@ pub struct Diagnostics {
 impl Diagnostics {
     /// Puts problems in order.
     pub fn new(file: PathBuf, source: SourceText, mut list: Vec<Diagnostic>) -> Self {
-        list.sort_by_key(|problem| (problem.span.start, problem.severity));
+        list.sort_by_key(|problem| (problem.line == 0, problem.span.start, problem.severity));
         Self { file, list, source }
     }
 

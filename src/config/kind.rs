@@ -2,23 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use chrono_tz::{TZ_VARIANTS, Tz};
 use tracing_subscriber::EnvFilter;
 
 use super::keys::{EFFECT_WORDS, KeyValue, Kind, LOCALES};
 use super::nearest::{did_you_mean, nearest};
 use super::read::{Node, Reader, backticked, type_word, whole};
-use crate::id::Ref;
-
-/// Zones that people look for under a name that is not theirs.
-const ZONE_ALIASES: &[(&str, &str)] = &[
-    ("beijing", "Asia/Shanghai"),
-    ("asia/beijing", "Asia/Shanghai"),
-    ("china", "Asia/Shanghai"),
-    ("cst", "Asia/Shanghai"),
-    ("北京", "Asia/Shanghai"),
-    ("上海", "Asia/Shanghai"),
-];
 
 impl Reader<'_> {
     /// Checks a value; `None` where a problem was noted.
@@ -98,10 +86,11 @@ impl Reader<'_> {
         if let Some(number) = number.filter(|number| (min..=max).contains(number)) {
             return Some(number);
         }
-        let side =
-            if number.is_some_and(|number| number < min) { "too small" } else { "too large" };
-        let problem =
-            self.error(path, node.span(), side).help(format!("write a number from {min} to {max}"));
+        let side = if number.is_some_and(|number| number < min) { "small" } else { "large" };
+        let written = self.text.get(node.span()).unwrap_or_default();
+        let problem = self
+            .error(path, node.span(), format!("`{written}` is too {side}"))
+            .help(format!("write a number from {min} to {max}"));
         self.note(problem);
         None
     }
@@ -122,72 +111,6 @@ impl Reader<'_> {
             }
         }
         Some(counts)
-    }
-
-    fn refs(&mut self, path: &str, node: &Node<'_>) -> Option<Vec<Ref>> {
-        let Some(items) = node.get_ref().as_array() else {
-            let help = node.get_ref().as_str().map(|text| format!("write `[{text:?}]`"));
-            self.wrong_type(path, Kind::Refs.wants(), node, help);
-            return None;
-        };
-        Some(items.iter().filter_map(|item| self.reference(path, item)).collect())
-    }
-
-    fn reference(&mut self, path: &str, node: &Node<'_>) -> Option<Ref> {
-        let platforms: Vec<&str> = self.around.adapters.iter().map(|spec| spec.name).collect();
-        let example = platforms.first().copied().unwrap_or("console");
-        let Some(text) = node.get_ref().as_str() else {
-            let mut problem = self.error(
-                path,
-                node.span(),
-                format!("a reference is text, got {}", type_word(node.get_ref())),
-            );
-            problem.help = Some(match whole(node.get_ref()) {
-                Some(number) => format!("put the platform before it: `\"{example}:{number}\"`"),
-                None => format!("write `\"platform:id\"`, as in `\"{example}:群岛\"`"),
-            });
-            self.note(problem);
-            return None;
-        };
-        let problem = match Ref::parse(text) {
-            Some(found) if platforms.contains(&found.platform()) => return Some(found),
-            Some(found) => {
-                let near = did_you_mean(nearest(found.platform(), platforms.iter().copied()));
-                self.error(
-                    path,
-                    node.span(),
-                    format!("unknown platform `{}`{near}", found.platform()),
-                )
-                .help(format!("this version has {}", backticked(&platforms)))
-            }
-            None => self
-                .error(
-                    path,
-                    node.span(),
-                    format!("`{text}` is not a reference, which is `platform:id`"),
-                )
-                .help(format!("put the platform before it: `\"{example}:{text}\"`")),
-        };
-        self.note(problem);
-        None
-    }
-
-    fn zone(&mut self, path: &str, node: &Node<'_>) -> Option<Tz> {
-        let text = self.text(path, Kind::Zone.wants(), node)?;
-        if let Ok(zone) = text.parse::<Tz>() {
-            return Some(zone);
-        }
-        let near = nearest_zone(&text);
-        let message = format!("unknown time zone `{text}`{}", did_you_mean(near));
-        let mut problem = self.error(path, node.span(), message);
-        if near.is_none() {
-            problem.help = Some(
-                "write an IANA name, a continent and a city: `Asia/Shanghai`, `Europe/Paris`"
-                    .into(),
-            );
-        }
-        self.note(problem);
-        None
     }
 
     fn locale(&mut self, path: &str, node: &Node<'_>) -> Option<String> {
@@ -267,15 +190,4 @@ fn whole_from(path: &str, text: &str) -> Option<i64> {
         return Some(total);
     }
     path.ends_with("_s").then_some(total / 1000)
-}
-
-fn nearest_zone(text: &str) -> Option<&'static str> {
-    let lower = text.to_lowercase().replace(' ', "_");
-    if let Some((_, zone)) = ZONE_ALIASES.iter().find(|(alias, _)| *alias == lower) {
-        return Some(zone);
-    }
-    let names = || TZ_VARIANTS.iter().map(|zone| zone.name());
-    let city =
-        |name: &&str| name.rsplit('/').next().is_some_and(|city| city.to_lowercase() == lower);
-    names().find(city).or_else(|| nearest(text, names().filter(|name| name.contains('/'))))
 }

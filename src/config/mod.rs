@@ -13,14 +13,19 @@ mod kind;
 mod mask;
 mod nearest;
 mod read;
+mod reference;
 mod render;
 mod resolve;
 mod roles;
 mod schema;
 mod script_table;
 mod secret;
+mod setting;
+mod syntax;
 mod typed;
+mod unknown;
 mod watch;
+mod zone;
 
 use std::path::Path;
 

@@ -14,7 +14,8 @@ pub fn nearest<'a>(word: &str, names: impl IntoIterator<Item = &'a str>) -> Opti
             let distance = strsim::damerau_levenshtein(&word, &other);
             let near = distance <= (longest / 3).max(1) && distance < longest;
             let part = length >= 3 && (other.starts_with(&word) || word.starts_with(&other));
-            (near || part).then_some((distance, name))
+            let end = length >= 4 && other.ends_with(&format!("_{word}"));
+            (near || part || end).then_some((distance, name))
         })
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, name)| name)
@@ -36,8 +37,13 @@ mod tests {
         check("tokn", Some("token"));
         check("Timezone", Some("timezone"));
         check("time", Some("timezone"));
+        check("zone", None);
         check("no_ads", Some("no-ads"));
         check("password", None);
+        assert_eq!(
+            nearest("handler_ms", ["timers", "script_handler_ms"]),
+            Some("script_handler_ms")
+        );
         check("x", None);
     }
 }

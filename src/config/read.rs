@@ -6,11 +6,10 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use toml::Spanned;
-use toml::de::{DeTable, DeValue, Error};
+use toml::de::{DeTable, DeValue};
 
-use super::keys::{self, Key, LATER, SECTIONS};
+use super::keys::{self, Key};
 use super::mask::suspects;
-use super::nearest::{did_you_mean, nearest};
 use super::{Config, Diagnostic, Surroundings};
 
 /// A value with its place, as `toml` gives it.
@@ -25,7 +24,7 @@ pub(super) struct Reader<'a> {
     /// Something is missing only where the file could be read to its end.
     missing: Vec<Diagnostic>,
     /// Where the text is no TOML.
-    broken: Vec<usize>,
+    pub(super) broken: Vec<usize>,
     problems: Vec<Diagnostic>,
     masks: Vec<Range<usize>>,
 }
@@ -61,6 +60,12 @@ impl<'a> Reader<'a> {
         self.missing.push(problem);
     }
 
+    /// Forgets what was found from `end` on, and everything that seemed to be missing.
+    pub(super) fn trust_until(&mut self, end: usize) {
+        self.problems.retain(|problem| problem.span.start < end);
+        self.missing.clear();
+    }
+
     /// An error at a place.
     pub(super) fn error(
         &self,
@@ -74,30 +79,6 @@ impl<'a> Reader<'a> {
     /// Hides a place in every picture.
     pub(super) fn mask(&mut self, span: Range<usize>) {
         self.masks.push(span);
-    }
-
-    /// Adds what the TOML parser found. What stands after the first broken place was guessed by
-    /// the parser, so that problems found there would only confuse.
-    pub(super) fn syntax(&mut self, errors: &[Error]) {
-        let is_broken = |error: &&Error| error.message() != "duplicate key";
-        if let Some(first) = errors.iter().filter(is_broken).map(|e| start(self.text, e)).min() {
-            let line = self.text[..first].rfind('\n').map_or(0, |newline| newline + 1);
-            self.problems.retain(|problem| problem.span.start < line);
-            self.missing.clear();
-        }
-        self.broken = errors.iter().map(|error| start(self.text, error)).collect();
-        for error in errors {
-            let at = start(self.text, error);
-            let span = at..error.span().map_or(at, |span| span.end).clamp(at, self.text.len());
-            let problem = if is_broken(&error) {
-                self.error("", span, format!("not TOML: {}", error.message()))
-            } else {
-                let name = self.text.get(span.clone()).unwrap_or_default();
-                self.error("", span.clone(), format!("`{name}` stands here for the second time"))
-                    .help("keep one of them")
-            };
-            self.problems.push(problem);
-        }
     }
 
     /// Reads the whole file.
@@ -148,8 +129,9 @@ impl<'a> Reader<'a> {
                     (key.set)(of, value);
                 }
             } else if !apart.contains(&word) {
-                let names = keys.iter().map(|key| key.doc.name).chain(apart.iter().copied());
-                self.unknown_key(path, word, name.span(), nearest(word, names));
+                let names: Vec<_> =
+                    keys.iter().map(|key| key.doc.name).chain(apart.iter().copied()).collect();
+                self.unknown_key(path, word, name.span(), &names);
             }
         }
     }
@@ -171,62 +153,11 @@ impl<'a> Reader<'a> {
         }
         table
     }
-
-    fn unknown_key(&mut self, path: &str, name: &str, span: Range<usize>, near: Option<&str>) {
-        let message = format!("unknown key{}", did_you_mean(near));
-        let mut problem = self.error(format!("{path}/{name}"), span, message);
-        if near.is_none() {
-            problem.help = elsewhere(name);
-        }
-        self.note(problem);
-    }
-
-    fn unknown_section(&mut self, name: &str, span: Range<usize>, node: &Node<'_>) {
-        let near = match name {
-            "communities" | "group" | "groups" => Some("community"),
-            other => nearest(other, SECTIONS.iter().copied()),
-        };
-        let is_table = node.get_ref().is_table() || node.get_ref().is_array();
-        let what = if is_table { "section" } else { "key" };
-        let mut problem =
-            self.error(format!("/{name}"), span, format!("unknown {what}{}", did_you_mean(near)));
-        if let Some((_, later)) = LATER.iter().find(|(section, _)| *section == name) {
-            problem.message = format!("unknown section: {later} comes with a later version");
-            problem.help = Some("remove the section for now".to_owned());
-        } else if !is_table {
-            problem.help = elsewhere(name);
-        } else if near.is_none() {
-            problem.help = Some(format!("the sections are {}", backticked(SECTIONS)));
-        }
-        self.note(problem);
-    }
-}
-
-/// Where a key of this name would be right.
-fn elsewhere(name: &str) -> Option<String> {
-    let homes: Vec<_> = keys::homes(name)
-        .into_iter()
-        .map(
-            |home| {
-                if home == "community" { "`[[community]]`".into() } else { format!("`[{home}]`") }
-            },
-        )
-        .collect();
-    (!homes.is_empty()).then(|| format!("`{name}` belongs in {}", homes.join(" or ")))
 }
 
 /// Names in backticks with commas.
 pub(super) fn backticked(names: &[&str]) -> String {
     names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
-}
-
-/// Where an error of the parser begins; at a character, and at the end at the latest.
-fn start(text: &str, error: &Error) -> usize {
-    let mut at = error.span().map_or(0, |span| span.start).min(text.len());
-    while !text.is_char_boundary(at) {
-        at -= 1;
-    }
-    at
 }
 
 /// The kind of a value, for people.

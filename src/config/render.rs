@@ -4,7 +4,7 @@
 
 use std::ops::Range;
 
-use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 
 use super::{Diagnostic, Diagnostics, Severity};
 
@@ -32,7 +32,7 @@ fn picture<'a>(problem: &'a Diagnostic, file: &'a str, masked: &'a Masked) -> Gr
         format!("`{}`: {}", problem.path, problem.message)
     };
     let mut group = if problem.line == 0 {
-        Group::with_title(level.primary_title(format!("{file}: {title}")))
+        level.primary_title(title).element(Origin::path(file))
     } else {
         let mut snippet = Snippet::source(masked.text.as_str())
             .path(file)

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use super::nearest::{did_you_mean, nearest};
 use super::read::backticked;
+use super::setting::{article, fit, plain, shown, wants};
 use super::{Config, Diagnostic, Diagnostics, Mode, ScriptConfig, ScriptTables, Spanned};
 use crate::id::ScriptName;
 use crate::script::protocol::{Manifest, Setting};
@@ -194,6 +195,12 @@ impl<'a> Joint<'a> {
         if fitted.is_none() {
             let Setting { name, default, line } = setting;
             let message = format!("`{name}` wants {}, got {}", wants(default), article(got));
+            let message = match (default, got) {
+                (Value::List(_), "array") => {
+                    format!("`{name}` wants {} and nothing else", wants(default))
+                }
+                _ => message,
+            };
             let help = format!("its default, in line {line} of the script, is {}", shown(default));
             self.problem(path, written.span.clone(), message, help);
         }
@@ -210,70 +217,111 @@ fn section(is_rule: bool) -> &'static str {
     if is_rule { "rules" } else { "features" }
 }
 
-/// TOML's data as a script's.
-fn plain(value: &toml::Value) -> Value {
-    match value {
-        toml::Value::String(text) => Value::Text(text.clone()),
-        toml::Value::Integer(number) => Value::Int(*number),
-        toml::Value::Float(number) => Value::Float(*number),
-        toml::Value::Boolean(flag) => Value::Bool(*flag),
-        toml::Value::Datetime(date) => Value::Text(date.to_string()),
-        toml::Value::Array(items) => Value::List(items.iter().map(plain).collect()),
-        toml::Value::Table(table) => {
-            Value::Map(table.iter().map(|(name, value)| (name.clone(), plain(value))).collect())
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    fn manifest(name: &str, is_rule: bool, settings: &[(&str, Value)]) -> Manifest {
+        let setting = |(line, (name, default)): (usize, &(&str, Value))| Setting {
+            name: (*name).to_owned(),
+            default: default.clone(),
+            line: line + 3,
+        };
+        Manifest {
+            name: ScriptName::new(name),
+            is_rule,
+            path: format!("{name}.rhai"),
+            revision: String::new(),
+            about: String::new(),
+            settings: settings.iter().enumerate().map(setting).collect(),
+            handlers: Vec::new(),
         }
     }
-}
 
-/// The value as the type of the default; `None` where it does not fit. A default of `()` takes
-/// anything, and so does an empty list.
-fn fit(value: Value, default: &Value) -> Option<Value> {
-    match (value, default) {
-        #[expect(clippy::cast_precision_loss, reason = "a ratio of 2^53 is no ratio")]
-        (Value::Int(number), Value::Float(_)) => Some(Value::Float(number as f64)),
-        (Value::List(items), Value::List(defaults)) => match defaults.first() {
-            Some(first) => items.into_iter().map(|item| fit(item, first)).collect::<Option<_>>(),
-            None => Some(items),
-        }
-        .map(Value::List),
-        (value, Value::Unit) => Some(value),
-        (value, default) => (value.type_name() == default.type_name()).then_some(value),
+    fn manifests() -> Vec<Manifest> {
+        let words = Value::List(vec!["a".into()]);
+        vec![
+            manifest("checkin", false, &[("points", 5.into()), ("max_bonus", 10.into())]),
+            manifest("help", false, &[]),
+            manifest("no-ads", true, &[("ratio", Value::Float(0.5)), ("words", words)]),
+        ]
     }
-}
 
-fn wants(default: &Value) -> String {
-    match default {
-        Value::List(items) if !items.is_empty() => {
-            format!("a list of which each is {}", article(items[0].type_name()))
-        }
-        other => article(other.type_name()).to_owned(),
+    fn pairs(pairs: &[(&str, i64)]) -> ValueMap {
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), Value::Int(*value))).collect()
     }
-}
 
-/// The type for people who know no types.
-fn article(type_name: &'static str) -> &'static str {
-    match type_name {
-        "bool" => "true or false",
-        "int" => "a whole number",
-        "float" => "a number",
-        "array" => "a list",
-        "map" => "a table",
-        other => other,
+    fn resolved(text: &str) -> Result<Resolved, Diagnostics> {
+        let config = crate::config::parse(text, Path::new("config.toml"), &|_| None)
+            .unwrap_or_else(|found| panic!("{found}"));
+        resolve(&config, &manifests())
     }
-}
 
-fn shown(value: &Value) -> String {
-    match value {
-        Value::Bool(flag) => format!("`{flag}`"),
-        Value::Int(number) => format!("`{number}`"),
-        Value::Float(number) => format!("`{number:?}`"),
-        Value::Text(text) => format!("`{text:?}`"),
-        Value::List(items) => {
-            format!(
-                "`[{}]`",
-                items.iter().map(|it| shown(it).replace('`', "")).collect::<Vec<_>>().join(", ")
-            )
-        }
-        other => article(other.type_name()).to_owned(),
+    #[test]
+    fn layers_settings() {
+        let resolved = resolved(
+            r#"
+            [features.checkin]
+            points = 7
+            mode = "shadow"
+            [rules.no-ads]
+            ratio = 1
+            words = ["x", "y"]
+            [[community]]
+            id = "readers"
+            groups = ["console:a"]
+            [community.features.checkin]
+            max_bonus = 99
+            [community.rules.no-ads]
+            enabled = false
+            [[community]]
+            id = "walkers"
+            groups = ["console:b"]
+            "#,
+        )
+        .unwrap();
+        let of = |community, script| {
+            resolved.effective(community, &ScriptName::new(script)).expect("the script exists")
+        };
+        let top = of(None, "checkin");
+        assert_eq!(*top.settings, pairs(&[("points", 7), ("max_bonus", 10)]));
+        assert_eq!((top.enabled, top.mode), (true, Mode::Shadow));
+        let readers = of(Some("readers"), "checkin");
+        assert_eq!(*readers.settings, pairs(&[("points", 7), ("max_bonus", 99)]));
+        assert_eq!(readers.mode, Mode::Shadow);
+        assert!(!of(Some("readers"), "no-ads").runs() && of(None, "no-ads").runs());
+        assert_eq!(of(None, "no-ads").settings["ratio"], Value::Float(1.0));
+        assert!(Arc::ptr_eq(&top, &of(Some("walkers"), "checkin")));
+        assert!(Arc::ptr_eq(&of(Some("nowhere"), "help"), &of(None, "help")));
+        assert!(of(None, "help").runs());
+        assert_eq!(resolved.effective(None, &ScriptName::new("gone")), None);
+    }
+
+    #[test]
+    fn says_what_no_script_knows() {
+        let text = r#"
+[features.chekin]
+enabled = false
+
+[features.checkin]
+point = 6
+max_bonus = "10"
+
+[features.no-ads]
+mode = "off"
+
+[rules.no-ads]
+words = ["x", 3]
+lits = "ads"
+
+[[community]]
+id = "readers"
+groups = ["console:a"]
+features.help.colour = "red"
+"#;
+        let found = resolved(text).unwrap_err();
+        insta::assert_snapshot!(crate::config::render(&found, text, false));
     }
 }

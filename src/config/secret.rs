@@ -133,3 +133,75 @@ fn open_to_others(path: &Path) -> Option<u32> {
 fn open_to_others(_path: &Path) -> Option<u32> {
     None
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::adapter::{AdapterDefault, AdapterKey, AdapterKind, AdapterSpec};
+    use crate::config::{AdapterConfig, Diagnostics, Surroundings, inspect};
+
+    static ADAPTERS: &[AdapterSpec] = &[AdapterSpec {
+        name: "onebot",
+        about: "QQ groups",
+        keys: &[
+            AdapterKey {
+                name: "token",
+                kind: AdapterKind::Secret,
+                default: AdapterDefault::Absent,
+                about: "The access token.",
+            },
+            AdapterKey {
+                name: "pace_ms",
+                kind: AdapterKind::Int,
+                default: AdapterDefault::Int(500),
+                about: "Between two messages, ms.",
+            },
+        ],
+        build: |_| anyhow::bail!("never built"),
+    }];
+
+    fn read(folder: &Path, section: &str) -> (Option<AdapterConfig>, Diagnostics) {
+        let text = format!("[adapters.onebot]\n{section}\n");
+        let env = |name: &str| (name == "TOKEN").then(|| "hunter2".to_owned());
+        let around = Surroundings { env: &env, adapters: ADAPTERS };
+        let (mut config, found) = inspect(&text, &folder.join("config.toml"), around);
+        assert!(!format!("{config:?}{found:?}{found}").contains("hunter2"));
+        (config.adapters.remove("onebot"), found)
+    }
+
+    #[test]
+    fn comes_from_the_environment() {
+        let (adapter, found) = read(Path::new(""), "token = \"${TOKEN}\"");
+        assert!(!found.has_errors(), "{found}");
+        let adapter = adapter.expect("it is enabled");
+        assert_eq!(adapter.secret("token").map(Secret::reveal), Some("hunter2"));
+        assert_eq!((adapter.int("pace_ms"), adapter.text("nothing")), (Some(500), None));
+    }
+
+    #[test]
+    fn is_not_fetched_for_what_is_disabled() {
+        let (adapter, found) = read(Path::new(""), "enabled = false\ntoken = \"${UNSET}\"");
+        assert!(!found.has_errors() && adapter.is_none(), "{found}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn comes_from_a_file_that_only_we_can_read() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("token");
+        std::fs::write(&file, "hunter2\n").unwrap();
+        let mode = |mode| {
+            std::fs::set_permissions(&file, std::fs::Permissions::from_mode(mode)).unwrap();
+        };
+        mode(0o644);
+        let (_, found) = read(folder.path(), "token = \"file:token\"");
+        let said = found.to_string();
+        assert!(said.contains("others may read") && said.contains("mode is 0644"), "{said}");
+        assert!(said.contains("run `chmod 600 "), "{said}");
+        mode(0o600);
+        let (adapter, found) = read(folder.path(), "token = \"file:token\"");
+        assert!(!found.has_errors(), "{found}");
+        assert_eq!(adapter.unwrap().secret("token").map(Secret::reveal), Some("hunter2"));
+    }
+}
