@@ -61,3 +61,27 @@ fn every_bad_configuration_says_what_where_and_what_next() {
         });
     }
 }
+
+/// One mistyped character anywhere: no panic, and no secret in the picture.
+#[test]
+fn a_slip_anywhere_never_shows_a_secret() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/bad_configs");
+    let look = |text: &str| {
+        let around = Surroundings { env: &env, adapters: ADAPTERS };
+        let (_, found) = config::inspect(text, Path::new("config.toml"), around);
+        config::render(&found, text, true)
+    };
+    for name in ["10-plain-secret", "13-mistyped-secret", "16-duplicate-keys", "20-wide-lines"] {
+        let text = std::fs::read_to_string(folder.join(name).with_extension("toml"))
+            .expect("a readable case");
+        for (at, c) in text.char_indices() {
+            let (before, after) = (&text[..at], &text[at + c.len_utf8()..]);
+            for slip in ["", "\"", "[", "]", "\n", "=", "#", "岛", "\r", "'"] {
+                let text = format!("{before}{slip}{after}");
+                let picture = look(&text);
+                assert!(!picture.contains("hunter2"), "{name}:\n{text}\n{picture}");
+            }
+            look(before);
+        }
+    }
+}

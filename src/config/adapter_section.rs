@@ -108,7 +108,7 @@ impl Reader<'_> {
                 None => {
                     let names: Vec<_> =
                         spec.keys.iter().map(|key| key.name).chain(["enabled"]).collect();
-                    self.unknown_key(head_path, word, name.span(), &names);
+                    self.unknown_key(head_path, word, name.span(), node, &names);
                     self.mask_texts(node);
                 }
             }
@@ -178,7 +178,7 @@ impl Reader<'_> {
     }
 
     /// Hides every text below a place: what nobody knows may be a secret whose key was mistyped.
-    fn mask_texts(&mut self, node: &Node<'_>) {
+    pub(super) fn mask_texts(&mut self, node: &Node<'_>) {
         match node.get_ref() {
             DeValue::Table(table) => table.iter().for_each(|(_, node)| self.mask_texts(node)),
             DeValue::Array(items) => items.iter().for_each(|node| self.mask_texts(node)),

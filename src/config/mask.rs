@@ -11,42 +11,57 @@ use crate::adapter::{AdapterKind, AdapterSpec};
 const WORDS: &[&str] =
     &["token", "secret", "passw", "api_key", "apikey", "access_key", "credential", "private_key"];
 
-/// Values of keys that look like secrets, and whole values on `broken` lines of adapters.
-pub(super) fn suspects(
-    text: &str,
-    adapters: &[AdapterSpec],
-    broken: &[usize],
-) -> Vec<Range<usize>> {
-    let declared: Vec<&str> = adapters
-        .iter()
-        .flat_map(|spec| spec.keys)
-        .filter(|key| key.kind == AdapterKind::Secret)
-        .map(|key| key.name)
-        .collect();
+/// Values of keys that look like secrets; and where the file is `broken`, everything that adapters
+/// are told, since a slip may have turned a secret into anything.
+pub(super) fn suspects(text: &str, adapters: &[AdapterSpec], broken: bool) -> Vec<Range<usize>> {
+    let keys = adapters.iter().flat_map(|spec| spec.keys);
+    let declared: Vec<&str> =
+        keys.filter(|key| key.kind == AdapterKind::Secret).map(|key| key.name).collect();
     let mut masks = Vec::new();
     let mut in_adapters = false;
     let mut start = 0;
     for line in text.split_inclusive('\n') {
-        let end = start + line.trim_end().len();
-        if line.trim_start().starts_with('[') {
+        let trimmed = line.trim_end();
+        let is_head = !line.contains('=') && (line.starts_with('[') || trimmed.ends_with(']'));
+        if is_head || line.contains("adapters") {
             in_adapters = line.contains("adapters");
         }
-        let is_broken = broken.iter().any(|at| (start..=start + line.len()).contains(at));
-        for (at, _) in line.match_indices('=') {
-            let key = last_key(&line[..at]);
-            let suspect = declared.contains(&key.as_str())
-                || WORDS.iter().any(|word| key.contains(word))
-                || (in_adapters && is_broken);
-            let value = line[at + 1..].trim();
-            if suspect && !value.is_empty() && !is_pointer(value) {
-                let from =
-                    start + at + 1 + (line[at + 1..].len() - line[at + 1..].trim_start().len());
-                masks.push(from..end);
-            }
+        // A setting that was commented out may hang on to the head.
+        if in_adapters && let Some(end) = trimmed.find(']').filter(|_| trimmed.starts_with('[')) {
+            masks.push(start + end + 1..start + trimmed.len());
         }
+        let all = (broken && in_adapters && !is_head).then(|| after_word(trimmed));
+        let from = all.or_else(|| value_of_secret(trimmed, &declared));
+        masks.extend(from.map(|from| start + from..start + trimmed.len()));
         start += line.len();
     }
+    masks.retain(|mask| {
+        !mask.is_empty() && !is_pointer(text[mask.clone()].trim_start_matches([' ', '=']))
+    });
     masks
+}
+
+/// Where a line goes on after `name =`; its start where it is nothing of that kind.
+fn after_word(line: &str) -> usize {
+    let is_word = |c: char| c.is_alphanumeric() || c == '_' || c == '-';
+    let indent = line.len() - line.trim_start_matches([' ', '\t', '[']).len();
+    let word = line[indent..].find(|c| !is_word(c)).unwrap_or_default();
+    let rest = line[indent + word..].trim_start();
+    if word == 0 || !rest.starts_with('=') {
+        return 0;
+    }
+    line.len() - rest.trim_start_matches(['=', ' ']).len()
+}
+
+/// Where the value of a secret's key begins.
+fn value_of_secret(line: &str, declared: &[&str]) -> Option<usize> {
+    line.match_indices('=').find_map(|(at, _)| {
+        let key = last_key(&line[..at]);
+        let is_secret =
+            declared.contains(&key.as_str()) || WORDS.iter().any(|word| key.contains(word));
+        let value = line[at + 1..].trim_start();
+        (is_secret && !value.is_empty() && !is_pointer(value)).then(|| line.len() - value.len())
+    })
 }
 
 /// The last part of the key that ends here.
@@ -77,7 +92,7 @@ mod tests {
     #[test]
     fn hides_what_looks_like_a_secret() {
         let check = |text: &str, hidden: &[&str]| {
-            let found = suspects(text, &[], &[]);
+            let found = suspects(text, &[], false);
             let found: Vec<_> = found.into_iter().map(|span| &text[span]).collect();
             assert_eq!(found, hidden, "{text}");
         };
@@ -90,9 +105,12 @@ mod tests {
     }
 
     #[test]
-    fn hides_broken_lines_of_adapters() {
+    fn hides_all_that_adapters_are_told_in_a_broken_file() {
         let text = "[adapters.onebot]\ntokn = \"hunter2\nurl = 1\n";
-        let found = suspects(text, &[], &[33]);
-        assert_eq!(found.into_iter().map(|span| &text[span]).collect::<Vec<_>>(), ["\"hunter2"]);
+        let found = suspects(text, &[], true);
+        assert_eq!(
+            found.into_iter().map(|span| &text[span]).collect::<Vec<_>>(),
+            ["\"hunter2", "1"]
+        );
     }
 }

@@ -23,8 +23,8 @@ pub(super) struct Reader<'a> {
     pub(super) base: PathBuf,
     /// Something is missing only where the file could be read to its end.
     missing: Vec<Diagnostic>,
-    /// Where the text is no TOML.
-    pub(super) broken: Vec<usize>,
+    /// The text is no TOML.
+    pub(super) broken: bool,
     problems: Vec<Diagnostic>,
     masks: Vec<Range<usize>>,
 }
@@ -37,7 +37,7 @@ impl<'a> Reader<'a> {
             around,
             base,
             missing: Vec::new(),
-            broken: Vec::new(),
+            broken: false,
             problems: Vec::new(),
             masks: Vec::new(),
         }
@@ -45,7 +45,7 @@ impl<'a> Reader<'a> {
 
     /// What was found, and what nobody may see.
     pub(super) fn finish(mut self) -> (Vec<Diagnostic>, Vec<Range<usize>>) {
-        self.masks.extend(suspects(self.text, self.around.adapters, &self.broken));
+        self.masks.extend(suspects(self.text, self.around.adapters, self.broken));
         self.problems.append(&mut self.missing);
         (self.problems, self.masks)
     }
@@ -131,7 +131,7 @@ impl<'a> Reader<'a> {
             } else if !apart.contains(&word) {
                 let names: Vec<_> =
                     keys.iter().map(|key| key.doc.name).chain(apart.iter().copied()).collect();
-                self.unknown_key(path, word, name.span(), &names);
+                self.unknown_key(path, word, name.span(), node, &names);
             }
         }
     }

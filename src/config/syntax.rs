@@ -12,10 +12,12 @@ impl Reader<'_> {
         if let Some(first) = errors.iter().filter(is_broken).map(|e| start(self.text, e)).min() {
             self.trust_until(self.text[..first].rfind('\n').map_or(0, |newline| newline + 1));
         }
-        self.broken = errors.iter().map(|error| start(self.text, error)).collect();
+        self.broken = !errors.is_empty();
         for error in errors {
             let at = start(self.text, error);
-            let end = error.span().map_or(at, |span| span.end).clamp(at, self.text.len());
+            // An open quote runs to the end of the file; its own line is enough to show.
+            let line_end = self.text[at..].find('\n').map_or(self.text.len(), |length| at + length);
+            let end = error.span().map_or(at, |span| span.end).clamp(at, line_end);
             let mut problem = if is_broken(&error) {
                 self.error("", at..end, format!("not TOML: {}", error.message()))
             } else {
@@ -38,6 +40,7 @@ fn next_step(message: &str) -> Option<&'static str> {
         ("unclosed array", "close the list with `]`"),
         ("unclosed inline table", "close the table with `}`"),
         ("invalid unquoted key", "put a name with other letters between quotes: `\"签到\" = …`"),
+        ("key with no value", "write `name = value`"),
         ("missing value", "write a value after `=`"),
     ];
     STEPS.iter().find(|(start, _)| message.contains(start)).map(|(_, step)| *step)

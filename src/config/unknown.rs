@@ -13,6 +13,7 @@ impl Reader<'_> {
         path: &str,
         name: &str,
         span: Range<usize>,
+        node: &Node<'_>,
         names: &[&str],
     ) {
         let near = nearest(name, names.iter().copied());
@@ -23,7 +24,15 @@ impl Reader<'_> {
             let known = || format!("`{head}` knows {}", backticked(names));
             problem.help = elsewhere(name).or_else(|| (names.len() < 10).then(known));
         }
+        self.mask_unknown(near, name, node);
         self.note(problem);
+    }
+
+    /// What nobody knows may be a secret that a slip has put in the wrong place.
+    fn mask_unknown(&mut self, near: Option<&str>, name: &str, node: &Node<'_>) {
+        if node.get_ref().is_table() || (near.is_none() && elsewhere(name).is_none()) {
+            self.mask_texts(node);
+        }
     }
 
     /// A section, or a key above all sections, that nobody knows.
@@ -33,6 +42,7 @@ impl Reader<'_> {
             other => nearest(other, SECTIONS.iter().copied()),
         };
         let is_table = node.get_ref().is_table() || node.get_ref().is_array();
+        self.mask_unknown(near, name, node);
         let what = if is_table { "section" } else { "key" };
         let mut problem =
             self.error(format!("/{name}"), span, format!("unknown {what}{}", did_you_mean(near)));
