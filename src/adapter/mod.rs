@@ -29,8 +29,51 @@ pub struct AdapterSpec {
     pub name: &'static str,
     /// One sentence for `doctor` and the documentation.
     pub about: &'static str,
+    /// What its section may say, besides `enabled`.
+    pub keys: &'static [AdapterKey],
     /// Makes the adapter from its section of the configuration.
     pub build: fn(&AdapterConfig) -> anyhow::Result<Arc<dyn Adapter>>,
+}
+
+/// A key of `[adapters.NAME]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AdapterKey {
+    /// Its name.
+    pub name: &'static str,
+    /// What it takes.
+    pub kind: AdapterKind,
+    /// What holds without it.
+    pub default: AdapterDefault,
+    /// One sentence: what it is for.
+    pub about: &'static str,
+}
+
+/// What a key of an adapter takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AdapterKind {
+    /// Text.
+    Text,
+    /// A whole number.
+    Int,
+    /// True or false.
+    Bool,
+    /// `"${NAME}"` or `"file:PATH"`; never written in config.toml itself.
+    Secret,
+}
+
+/// What holds where a key of an adapter is absent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AdapterDefault {
+    /// The section is wrong without it.
+    Required,
+    /// Nothing.
+    Absent,
+    /// This text.
+    Text(&'static str),
+    /// This number.
+    Int(i64),
+    /// True or false.
+    Bool(bool),
 }
 
 /// Every adapter in this binary.

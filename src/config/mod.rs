@@ -1,221 +1,100 @@
 //! What was typed in config.toml → what was meant.
 //!
 //! [`load`] reads, checks everything at once and gives either a [`Config`] or every problem with
-//! its place. Nothing else in the program reads TOML.
+//! its place; [`resolve`] joins it with what the scripts declare. Nothing else in the program
+//! reads TOML.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
+mod adapter_section;
+mod changes;
+mod community;
+mod diagnostic;
+pub mod keys;
+mod kind;
+mod mask;
+mod nearest;
+mod read;
+mod reference;
+mod render;
+mod resolve;
+mod roles;
+mod schema;
+mod script_table;
+mod secret;
+mod setting;
+mod syntax;
+mod typed;
+mod unknown;
+mod watch;
+mod zone;
 
-use chrono_tz::Tz;
+use std::path::Path;
 
-use crate::id::Ref;
-use crate::script::protocol::ScriptLimits;
-use crate::value::Role;
+use toml::de::DeTable;
 
-/// A configuration that has passed every check that needs no script.
-#[derive(Clone, Debug)]
-pub struct Config {
-    /// Where it was read from.
-    pub path: PathBuf,
-    /// `[bot]`
-    pub bot: BotConfig,
-    /// `[store]`
-    pub store: StoreConfig,
-    /// `[adapters.NAME]`, by platform; only those that are enabled.
-    pub adapters: BTreeMap<String, AdapterConfig>,
-    /// `[features.NAME]` and `[rules.NAME]` for every community.
-    pub scripts: ScriptTables,
-    /// `[[community]]`
-    pub communities: Vec<CommunityConfig>,
-    /// `[limits]`
-    pub limits: Limits,
-    /// `[roles]`: authority given by configuration, whatever the platform says.
-    pub roles: BTreeMap<Ref, Role>,
-    /// `[privacy]`
-    pub privacy: PrivacyConfig,
+use crate::adapter::{ADAPTERS, AdapterSpec};
+
+pub use adapter_section::AdapterConfig;
+pub use changes::{Change, changes};
+pub use diagnostic::{Diagnostic, Diagnostics, Severity, SourceText};
+pub use nearest::nearest;
+pub use render::render;
+pub use resolve::{Effective, Resolved, resolve};
+pub use schema::schema;
+pub use script_table::{Mode, ScriptConfig, ScriptTables, Spanned};
+pub use secret::Secret;
+pub use typed::{BotConfig, CommunityConfig, Config, Limits, PrivacyConfig, StoreConfig};
+pub use watch::{WatchGuard, watch};
+
+/// What a configuration is read against.
+#[derive(Clone, Copy)]
+pub struct Surroundings<'a> {
+    /// Looks up a variable of the environment.
+    pub env: &'a dyn Fn(&str) -> Option<String>,
+    /// The adapters that may be named.
+    pub adapters: &'static [AdapterSpec],
 }
 
-/// `[bot]`
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BotConfig {
-    /// Language where a community names none: `zh` or `en`.
-    pub locale: String,
-    /// Time zone where a community names none.
-    pub timezone: Tz,
-    /// Folder of features.
-    pub scripts: PathBuf,
-    /// Folder of rules.
-    pub rules: PathBuf,
-    /// Folder of everything that the bot keeps.
-    pub data: PathBuf,
-    /// Filter of the log, as in `RUST_LOG`.
-    pub log: String,
-    /// Events older than this are not answered, s.
-    pub stale_after_s: i64,
+/// Reads and checks a file with the environment of this process.
+///
+/// # Errors
+/// Every problem at once.
+pub fn load(path: &Path) -> Result<Config, Diagnostics> {
+    let text = std::fs::read_to_string(path).map_err(|error| unreadable(path, &error))?;
+    parse(&text, path, &|name| std::env::var(name).ok())
 }
 
-/// `[store]`
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StoreConfig {
-    /// `sqlite:PATH` (relative to the data folder) or `sqlite::memory:`.
-    pub url: String,
+fn unreadable(path: &Path, error: &std::io::Error) -> Diagnostics {
+    let problem = Diagnostic::whole(format!("cannot be read: {error}")).help(
+        "start in the folder that has config.toml, or name another file with `--config FILE`",
+    );
+    Diagnostics::new(path.to_owned(), SourceText::default(), vec![problem])
 }
 
-/// `[adapters.NAME]`: the settings of one adapter, already checked against its keys.
-#[derive(Clone, Debug, Default)]
-pub struct AdapterConfig {
-    /// Plain settings.
-    pub values: BTreeMap<String, toml::Value>,
-    /// Secrets, after `${ENV}` and files; never printed.
-    pub secrets: BTreeMap<String, Secret>,
+/// Checks a text with an environment.
+///
+/// # Errors
+/// Every problem at once.
+pub fn parse(
+    text: &str,
+    path: &Path,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<Config, Diagnostics> {
+    let (config, found) = inspect(text, path, Surroundings { env, adapters: ADAPTERS });
+    if found.has_errors() { Err(found) } else { Ok(config) }
 }
 
-/// A secret. Prints as `***`.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl Secret {
-    /// Wraps a secret.
-    pub fn new(text: String) -> Self {
-        Self(text)
-    }
-
-    /// The secret itself, at the place that sends it.
-    pub fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl std::fmt::Debug for Secret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("***")
-    }
-}
-
-/// `[features.*]` and `[rules.*]` of one level (everywhere, or one community).
-#[derive(Clone, Debug, Default)]
-pub struct ScriptTables {
-    /// `[features.NAME]`
-    pub features: BTreeMap<String, ScriptConfig>,
-    /// `[rules.NAME]`
-    pub rules: BTreeMap<String, ScriptConfig>,
-}
-
-/// One `[features.NAME]` or `[rules.NAME]`.
-#[derive(Clone, Debug, Default)]
-pub struct ScriptConfig {
-    /// On or off; absent means: as the level above, at the top on.
-    pub enabled: Option<bool>,
-    /// Live, shadow or off; absent means: as the level above, at the top live.
-    pub mode: Option<Mode>,
-    /// Everything else, to be checked against the script's `setting()`s.
-    pub settings: BTreeMap<String, Spanned<toml::Value>>,
-    /// Byte range of the section's head in config.toml.
-    pub span: std::ops::Range<usize>,
-}
-
-/// A value with its byte range in config.toml.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Spanned<T> {
-    /// The value.
-    pub value: T,
-    /// Where it stands.
-    pub span: std::ops::Range<usize>,
-    /// Where its key stands.
-    pub key_span: std::ops::Range<usize>,
-}
-
-/// Whether a script's effects happen.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Mode {
-    /// They do.
-    #[default]
-    Live,
-    /// They are recorded and reported, not performed.
-    Shadow,
-    /// It does not run.
-    Off,
-}
-
-/// `[[community]]`
-#[derive(Clone, Debug)]
-pub struct CommunityConfig {
-    /// Its name in this file and in the database.
-    pub id: String,
-    /// Its name for people.
-    pub name: String,
-    /// Its groups.
-    pub groups: Vec<Ref>,
-    /// Its time zone.
-    pub timezone: Option<Tz>,
-    /// Its language.
-    pub locale: Option<String>,
-    /// Overrides of `[features.*]` and `[rules.*]`.
-    pub scripts: ScriptTables,
-}
-
-/// `[limits]`: every queue, loop and retry has a named limit.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// Limits of scripts.
-    pub script: ScriptLimits,
-    /// Events waiting in one community's mailbox.
-    pub mailbox: usize,
-    /// Events waiting in all mailboxes together.
-    pub mailboxes: usize,
-    /// Turns in one commit.
-    pub commit_turns: usize,
-    /// Communities whose state is kept in memory.
-    pub communities_cached: usize,
-    /// Deliveries waiting for one destination.
-    pub deliveries: usize,
-    /// Tries of one delivery.
-    pub delivery_attempts: u32,
-    /// Life of a reply that cannot be sent, s.
-    pub reply_expires_s: i64,
-    /// Commands of one member in `commands_period_s`.
-    pub commands: u32,
-    /// The period of `commands`, s.
-    pub commands_period_s: i64,
-    /// Timers of one script in one community.
-    pub timers: usize,
-    /// Bytes that one script may keep in one community.
-    pub state_bytes: usize,
-    /// Failures in a row after which a script pauses in a community.
-    pub breaker_failures: u32,
-    /// The pause, s.
-    pub breaker_pause_s: i64,
-    /// Longest wait for a graceful end, s.
-    pub shutdown_s: u64,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            script: ScriptLimits::default(),
-            mailbox: 10_000,
-            mailboxes: 50_000,
-            commit_turns: 256,
-            communities_cached: 20_000,
-            deliveries: 1000,
-            delivery_attempts: 8,
-            reply_expires_s: 600,
-            commands: 5,
-            commands_period_s: 10,
-            timers: 1000,
-            state_bytes: 1024 * 1024,
-            breaker_failures: 3,
-            breaker_pause_s: 600,
-            shutdown_s: 15,
-        }
-    }
-}
-
-/// `[privacy]`
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PrivacyConfig {
-    /// Days that the text of messages is kept; 0 keeps none.
-    pub archive_days: u32,
+/// Checks a text and gives its warnings too. The configuration is fit for use only where the
+/// diagnostics have no errors.
+pub fn inspect(text: &str, path: &Path, around: Surroundings<'_>) -> (Config, Diagnostics) {
+    let (document, syntax) = DeTable::parse_recoverable(text);
+    let mut reader = read::Reader::new(text, path, around);
+    let mut config = reader.document(document.get_ref());
+    reader.syntax(&syntax);
+    let (problems, masks) = reader.finish();
+    config.source = SourceText::new(text, masks);
+    config.path = path.to_owned();
+    let found = Diagnostics::new(path.to_owned(), config.source.clone(), problems);
+    (config, found)
 }
 
 /// stub until merge
