@@ -96,27 +96,3 @@ pub fn inspect(text: &str, path: &Path, around: Surroundings<'_>) -> (Config, Di
     let found = Diagnostics::new(path.to_owned(), config.source.clone(), problems);
     (config, found)
 }
-
-/// stub until merge
-#[derive(Clone, Debug)]
-pub struct Effective {
-    /// On.
-    pub enabled: bool,
-    /// Mode.
-    pub mode: Mode,
-    /// Settings.
-    pub settings: std::sync::Arc<crate::value::ValueMap>,
-}
-/// stub until merge
-#[derive(Clone, Debug, Default)]
-pub struct Resolved;
-impl Resolved {
-    /// stub
-    pub fn effective(
-        &self,
-        _community: Option<&str>,
-        _script: &crate::id::ScriptName,
-    ) -> Option<std::sync::Arc<Effective>> {
-        None
-    }
-}
