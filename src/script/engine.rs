@@ -7,7 +7,7 @@ use rhai::packages::{
     ArithmeticPackage, BasicArrayPackage, BasicFnPackage, BasicIteratorPackage, BasicMapPackage,
     BasicMathPackage, BasicStringPackage, LogicPackage, MoreStringPackage, Package,
 };
-use rhai::{Engine, OptimizationLevel};
+use rhai::{Engine, OptimizationLevel, Token};
 
 use super::session::Session;
 use super::{api, limits, strings};
@@ -34,8 +34,20 @@ pub(super) fn build(session: &Rc<Session>) -> Engine {
     for symbol in DISABLED {
         engine.disable_symbol(symbol);
     }
+    free_words(&mut engine);
     limits::install(&mut engine, session);
     strings::install(&mut engine, session);
     api::install(&mut engine, session);
     engine
+}
+
+/// `private` is a word of Rhai's modules, which scripts do not have, and an option of `reply`,
+/// which they do: `#{ private: true }` would not parse.
+fn free_words(engine: &mut Engine) {
+    // Rhai marks `on_parse_token` deprecated to say that it may change; the lock pins the version.
+    #[allow(deprecated)]
+    engine.on_parse_token(|token, _, _| match token {
+        Token::Private => Token::Identifier(Box::new("private".into())),
+        token => token,
+    });
 }

@@ -108,9 +108,7 @@ impl<'a> Lint<'a> {
         let bodies = ast.iter_fn_def().map(|function| Body {
             name: function.name.to_string(),
             event: function.params.first().map(ToString::to_string).unwrap_or_default(),
-            ast: ast.clone_functions_only_filtered(|_, _, _, name, count| {
-                name == function.name.as_str() && count == function.params.len()
-            }),
+            ast: alone(ast, &function.name, function.params.len()),
             at: function.body.start_position(),
         });
         Self {
@@ -134,6 +132,14 @@ impl<'a> Lint<'a> {
     fn triggers(&self, function: &str) -> Vec<&'a Trigger> {
         self.handlers.get(function).cloned().unwrap_or_default()
     }
+}
+
+/// One function of a script without the rest. (`clone_functions_only_filtered` of Rhai 1.27.0 does
+/// not filter when it copies into an empty module, so the copy is thinned out instead.)
+fn alone(ast: &AST, name: &str, params: usize) -> AST {
+    let mut copy = ast.clone_functions_only();
+    copy.retain_functions(|_, _, own, count| own == name && count == params);
+    copy
 }
 
 /// Parameters of a command with their types.
