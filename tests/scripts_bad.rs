@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
+use qundao::script::InlineHost;
 use qundao::script::diagnostic::render;
 use qundao::script::load::source;
 use qundao::script::protocol::{ScriptHost, ScriptLimits};
-use qundao::script::InlineHost;
 
 #[test]
 fn bad_scripts_say_what_is_wrong_and_what_to_do() {
@@ -23,7 +23,8 @@ fn bad_scripts_say_what_is_wrong_and_what_to_do() {
         let problems = host
             .check(&source(name, &format!("scripts/{file}"), false, &text))
             .expect_err(&format!("{file} must not pass"));
-        let shown: Vec<String> = problems.iter().map(|problem| render(&text, problem, false)).collect();
+        let shown: Vec<String> =
+            problems.iter().map(|problem| render(&text, problem, false)).collect();
         insta::assert_snapshot!(name, shown.join("\n\n"));
     }
 }

@@ -145,9 +145,10 @@ impl Matcher {
 
     /// Allowed spans are cut out first; what is left on either side stays apart.
     fn find(&self, text: &str, found: &mut BTreeSet<usize>) {
-        let owners = self.automaton.find_iter(text).filter_map(|hit| {
-            self.owners.get(hit.pattern().as_usize()).copied().flatten()
-        });
+        let owners = self
+            .automaton
+            .find_iter(text)
+            .filter_map(|hit| self.owners.get(hit.pattern().as_usize()).copied().flatten());
         found.extend(owners);
     }
 }
@@ -168,13 +169,19 @@ fn entry(line: &str) -> Result<Option<Entry>, String> {
     let view = joined(&as_is(line)).text;
     let length = view.chars().count();
     if length == 0 {
-        return Err(format!("`{line}` has neither letters nor digits: it would match nothing for sure"));
+        return Err(format!(
+            "`{line}` has neither letters nor digits: it would match nothing for sure"
+        ));
     }
     if length == 1 {
-        return Err(format!("`{line}` is a single character and would hit innocent messages: write a longer word, or `{line}!` if you mean it"));
+        return Err(format!(
+            "`{line}` is a single character and would hit innocent messages: write a longer word, or `{line}!` if you mean it"
+        ));
     }
     if length <= 3 && view.is_ascii() {
-        return Err(format!("`{line}` is so short that it occurs inside other words: write a longer word, or `{line}!` if you mean it"));
+        return Err(format!(
+            "`{line}` is so short that it occurs inside other words: write a longer word, or `{line}!` if you mean it"
+        ));
     }
     Ok(Some(Entry::Word(line.to_owned())))
 }

@@ -1,13 +1,15 @@
 //! Everything that is looked at before a script goes live.
 
+use std::rc::Rc;
+
 use rhai::{AST, Engine};
 
-use super::lint;
 use super::manifest::Registry;
 use super::outcome::failure;
 use super::protocol::{Manifest, ScriptError, Source};
 use super::session::{Session, Stage};
 use super::syntax;
+use super::{engine, lint};
 
 /// Compiles, registers and lints a script.
 ///
@@ -15,12 +17,21 @@ use super::syntax;
 /// All that is wrong, in the order of its places.
 pub(super) fn check(
     engine: &Engine,
-    session: &Session,
+    session: &Rc<Session>,
     source: &Source,
 ) -> Result<Manifest, Vec<ScriptError>> {
-    let ast = parse(engine, session, source).map_err(|problem| vec![problem])?;
+    let (ast, undefined) = match parse(engine, session, source) {
+        Ok(ast) => (ast, None),
+        // With one name undefined the rest can still be looked at; with a bracket missing it cannot.
+        Err(problem) => match parse(&engine::lenient(session), session, source) {
+            Ok(ast) => (ast, Some(problem)),
+            Err(_) => return Err(vec![problem]),
+        },
+    };
     let (mut registry, broken) = register(engine, session, source, &ast);
-    let mut problems = lint::script(&ast, &registry.manifest, broken.is_none(), source);
+    let complete = broken.is_none() && undefined.is_none();
+    let mut problems = lint::script(&ast, &registry.manifest, complete, source);
+    problems.extend(undefined.filter(|own| problems.iter().all(|known| known.line != own.line)));
     problems.append(&mut registry.problems);
     // What made the evaluation end is usually a thing that the lint has named better.
     problems.extend(broken.filter(|broken| problems.iter().all(|known| known.line != broken.line)));

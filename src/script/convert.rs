@@ -35,7 +35,11 @@ fn convert(value: &Dynamic, depth: usize) -> Outcome<Value> {
         return Ok(Value::Text(text));
     }
     if let Ok(array) = value.as_array_ref() {
-        return array.iter().map(|item| convert(item, depth + 1)).collect::<Outcome<_>>().map(Value::List);
+        return array
+            .iter()
+            .map(|item| convert(item, depth + 1))
+            .collect::<Outcome<_>>()
+            .map(Value::List);
     }
     if let Ok(map) = value.as_map_ref() {
         return map

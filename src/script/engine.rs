@@ -16,6 +16,14 @@ use super::{api, limits, strings};
 /// `curry` makes values that only a deep stack can drop.
 const DISABLED: [&str; 4] = ["eval", "curry", "import", "export"];
 
+/// An engine that lets undefined names pass, so that the lint can look at the rest of a script in
+/// which there is one.
+pub(super) fn lenient(session: &Rc<Session>) -> Engine {
+    let mut engine = build(session);
+    engine.set_strict_variables(false);
+    engine
+}
+
 /// An engine whose API functions work on this session.
 pub(super) fn build(session: &Rc<Session>) -> Engine {
     let mut engine = Engine::new_raw();

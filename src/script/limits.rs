@@ -88,7 +88,7 @@ pub(super) fn install(engine: &mut Engine, session: &Rc<Session>) {
         let meter = &weighed.meter;
         let accesses = meter.accesses.get() + 1;
         meter.accesses.set(accesses);
-        if accesses % WEIGH_EVERY != 0 {
+        if !accesses.is_multiple_of(WEIGH_EVERY) {
             return Ok(None);
         }
         weigh(&weighed, context.scope()).map(|()| None)
@@ -111,7 +111,7 @@ fn count(session: &Session) -> Option<Dynamic> {
         });
         return Some(Dynamic::UNIT);
     }
-    if operations % CLOCK_EVERY == 0
+    if operations.is_multiple_of(CLOCK_EVERY)
         && meter.elapsed() > Duration::from_millis(limits.handler_ms)
     {
         session.end_with(End::Limit {

@@ -95,7 +95,8 @@ fn same_name(sources: &mut Vec<Source>, problems: &mut Vec<ScriptError>) {
             seen.insert(source.name.clone(), source.path.clone());
             return true;
         };
-        let message = format!("{first} has the same name, and state belongs to the name: rename one");
+        let message =
+            format!("{first} has the same name, and state belongs to the name: rename one");
         problems.push(problem(Path::new(&source.path), message));
         false
     });
@@ -135,7 +136,11 @@ pub fn prepare(host: &dyn ScriptHost, old: &InForce, sources: Vec<Source>) -> Pr
 
 /// What becomes of a script that failed.
 fn fate(has_old: bool) -> &'static str {
-    if has_old { "; the old version stays in use" } else { "; the script is left out until it is mended" }
+    if has_old {
+        "; the old version stays in use"
+    } else {
+        "; the script is left out until it is mended"
+    }
 }
 
 /// Two scripts that want one verb: whoever had it keeps it, else the first by name.
@@ -143,7 +148,9 @@ fn settle_clashes(prepared: &mut Prepared, old: &InForce) {
     loop {
         let clash = clash_order(&prepared.in_force, old);
         let Some(mut problem) = lint::clashes(&clash).into_iter().next() else { return };
-        let Some(loser) = clash.iter().find(|manifest| manifest.path == problem.path) else { return };
+        let Some(loser) = clash.iter().find(|manifest| manifest.path == problem.path) else {
+            return;
+        };
         let kept = old.get(&loser.name).filter(|(_, manifest)| manifest.revision != loser.revision);
         problem.message.push_str(fate(kept.is_some()));
         prepared.problems.push(problem);
@@ -160,7 +167,7 @@ fn clash_order(in_force: &InForce, old: &InForce) -> Vec<Manifest> {
     let mut manifests: Vec<Manifest> =
         in_force.values().map(|(_, manifest)| manifest.clone()).collect();
     manifests.sort_by_key(|manifest| {
-        !old.get(&manifest.name).is_some_and(|(_, kept)| kept.revision == manifest.revision)
+        old.get(&manifest.name).is_none_or(|(_, kept)| kept.revision != manifest.revision)
     });
     manifests
 }
@@ -178,5 +185,11 @@ fn changed(old: &InForce, new: &InForce) -> Vec<ScriptName> {
 }
 
 fn problem(path: &Path, message: String) -> ScriptError {
-    ScriptError { path: path.to_string_lossy().into_owned(), line: 0, column: 0, message, limit: None }
+    ScriptError {
+        path: path.to_string_lossy().into_owned(),
+        line: 0,
+        column: 0,
+        message,
+        limit: None,
+    }
 }

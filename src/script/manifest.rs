@@ -57,7 +57,12 @@ impl Registry {
                 Some(_) => "this one takes several",
                 None => "this is no function of the script",
             };
-            self.problem(call, format!("a handler takes exactly one parameter, the event; {found}: write `{example}`"));
+            self.problem(
+                call,
+                format!(
+                    "a handler takes exactly one parameter, the event; {found}: write `{example}`"
+                ),
+            );
         }
         if let Trigger::Command(command) = &trigger {
             let verbs: Vec<String> =
@@ -73,11 +78,19 @@ impl Registry {
     pub fn setting(&mut self, call: &Call, name: String, default: Value) {
         if let Some(first) = self.manifest.settings.iter().find(|setting| setting.name == name) {
             let line = first.line;
-            self.problem(call, format!("the setting `{name}` is declared on line {line} already: remove one of the two"));
+            self.problem(
+                call,
+                format!(
+                    "the setting `{name}` is declared on line {line} already: remove one of the two"
+                ),
+            );
             return;
         }
         let reserved = matches!(name.as_str(), "enabled" | "mode");
-        if reserved || !name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_') || name.is_empty() {
+        if reserved
+            || !name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+            || name.is_empty()
+        {
             let reason = if reserved {
                 "every script has that key in config.toml already"
             } else {

@@ -60,26 +60,44 @@ fn words(error: &EvalAltResult) -> (String, Option<String>) {
     use EvalAltResult as E;
     let limit = |name: &str, message: String| (message, Some(name.to_owned()));
     match error {
-        E::ErrorStackOverflow(_) => limit("call_depth", "functions call each other too deeply: use a loop".into()),
-        E::ErrorTooManyOperations(_) => limit("operations", "this handler took too many operations".into()),
-        E::ErrorTooManyVariables(_) => limit("variables", "too many variables at once: keep them in an array or map".into()),
+        E::ErrorStackOverflow(_) => {
+            limit("call_depth", "functions call each other too deeply: use a loop".into())
+        }
+        E::ErrorTooManyOperations(_) => {
+            limit("operations", "this handler took too many operations".into())
+        }
+        E::ErrorTooManyVariables(_) => {
+            limit("variables", "too many variables at once: keep them in an array or map".into())
+        }
         E::ErrorTerminated(..) => limit("operations", "this handler was ended".into()),
         E::ErrorDataTooLarge(what, _) if what.contains("tring") => {
             limit("string_bytes", "this text became too long: keep it shorter".into())
         }
-        E::ErrorDataTooLarge(..) => limit("entries", "this array or map became too large: keep fewer entries".into()),
+        E::ErrorDataTooLarge(..) => {
+            limit("entries", "this array or map became too large: keep fewer entries".into())
+        }
         E::ErrorRuntime(value, _) => (thrown(value), None),
         E::ErrorFunctionNotFound(signature, _) => (not_found(signature), None),
         E::ErrorVariableNotFound(name, _) => (format!("`{name}` is not defined here"), None),
         E::ErrorPropertyNotFound(name, _) => (format!("there is no `{name}` on this value"), None),
-        E::ErrorIndexNotFound(index, _) => (format!("there is no entry `{index}`: check with `contains` first"), None),
-        E::ErrorArrayBounds(0, index, _) => (format!("there is no entry {index}: the array is empty"), None),
+        E::ErrorIndexNotFound(index, _) => {
+            (format!("there is no entry `{index}`: check with `contains` first"), None)
+        }
+        E::ErrorArrayBounds(0, index, _) => {
+            (format!("there is no entry {index}: the array is empty"), None)
+        }
         E::ErrorArrayBounds(len, index, _) => {
             (format!("there is no entry {index}: the array has {len}, counted from 0"), None)
         }
-        E::ErrorArithmetic(text, _) => (format!("this cannot be calculated: {}", lower(text)), None),
-        E::ErrorMismatchDataType(expected, got, _) => (format!("expected {expected}, got {got}"), None),
-        E::ErrorMismatchOutputType(expected, got, _) => (format!("expected {expected}, got {got}"), None),
+        E::ErrorArithmetic(text, _) => {
+            (format!("this cannot be calculated: {}", lower(text)), None)
+        }
+        E::ErrorMismatchDataType(expected, got, _) => {
+            (format!("expected {expected}, got {got}"), None)
+        }
+        E::ErrorMismatchOutputType(expected, got, _) => {
+            (format!("expected {expected}, got {got}"), None)
+        }
         other => (lower(&bare(other)), None),
     }
 }

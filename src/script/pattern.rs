@@ -28,9 +28,12 @@ const KINDS: [(&str, ParamKind); 8] = [
 /// One sentence that says what is wrong and how it is written.
 pub fn parse(pattern: &str) -> Result<(String, Vec<Param>), String> {
     let mut words = pattern.split_whitespace();
-    let verb = words.next().ok_or("the pattern is empty: begin it with the verb, `红包 <total:int>`")?;
+    let verb =
+        words.next().ok_or("the pattern is empty: begin it with the verb, `红包 <total:int>`")?;
     if verb.starts_with(['<', '[']) {
-        return Err(format!("a pattern begins with its verb, not with a parameter: `红包 {pattern}`"));
+        return Err(format!(
+            "a pattern begins with its verb, not with a parameter: `红包 {pattern}`"
+        ));
     }
     check_verb(verb)?;
     let mut params: Vec<Param> = Vec::new();
@@ -105,8 +108,10 @@ fn parameter(word: &str) -> Result<Param, String> {
     let known = KINDS.iter().find(|(word, _)| *word == kind);
     let Some((_, kind)) = known else {
         let words: Vec<&str> = KINDS.iter().map(|(word, _)| *word).collect();
-        let hint = super::lint::nearest(kind, words.iter().copied())
-            .map_or_else(|| format!("types are {}", words.join(", ")), |near| format!("did you mean `{near}`?"));
+        let hint = super::lint::nearest(kind, words.iter().copied()).map_or_else(
+            || format!("types are {}", words.join(", ")),
+            |near| format!("did you mean `{near}`?"),
+        );
         return Err(format!("`{kind}` is not a type of parameter: {hint}"));
     };
     Ok(Param { name: name.to_owned(), kind: *kind, required })

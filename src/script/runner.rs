@@ -108,9 +108,8 @@ impl Runner {
     }
 
     fn make(&self, source: &Source) -> Compiled {
-        let result = catch_unwind(AssertUnwindSafe(|| {
-            check::compile(&self.engine, &self.session, source)
-        }));
+        let result =
+            catch_unwind(AssertUnwindSafe(|| check::compile(&self.engine, &self.session, source)));
         let (ast, registry) = match result {
             Ok(Ok(compiled)) => compiled,
             Ok(Err(problems)) => {
@@ -232,7 +231,9 @@ impl Runner {
 /// Names of a command's parameters.
 fn params(trigger: &Trigger) -> Rc<[String]> {
     match trigger {
-        Trigger::Command(command) => command.params.iter().map(|param| param.name.clone()).collect(),
+        Trigger::Command(command) => {
+            command.params.iter().map(|param| param.name.clone()).collect()
+        }
         _ => Rc::new([]),
     }
 }
@@ -254,7 +255,10 @@ fn without_place(path: &str, message: String) -> ScriptError {
 }
 
 fn gone(script: &ScriptName, bundle: u64) -> ScriptError {
-    without_place(script.as_str(), format!("`{script}` is not among the scripts of bundle {bundle}"))
+    without_place(
+        script.as_str(),
+        format!("`{script}` is not among the scripts of bundle {bundle}"),
+    )
 }
 
 fn no_handler(path: &str, handler: usize) -> ScriptError {
@@ -267,5 +271,8 @@ fn panicked(panic: &(dyn Any + Send), path: &str) -> ScriptError {
         .map(ToString::to_string)
         .or_else(|| panic.downcast_ref::<String>().cloned())
         .unwrap_or_default();
-    without_place(path, format!("the bot itself failed here, which is its mistake and not the script's: {reason}"))
+    without_place(
+        path,
+        format!("the bot itself failed here, which is its mistake and not the script's: {reason}"),
+    )
 }

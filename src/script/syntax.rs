@@ -1,13 +1,13 @@
 //! What the parser says, as sentences for who wrote the script.
 
-use rhai::{LexError, ParseError, ParseErrorType};
+use rhai::{LexError, ParseError, ParseErrorType, Position};
 
 use super::manifest::error_at;
 use super::protocol::{ScriptError, Source};
 
 /// A parse error with its place, what is wrong and what to do.
 pub(super) fn explain(error: &ParseError, source: &Source) -> ScriptError {
-    let at = error.position();
+    let at = if error.position().is_none() { end(&source.text) } else { error.position() };
     let line = at.line().and_then(|line| source.text.lines().nth(line - 1)).unwrap_or_default();
     let column = at.position().unwrap_or(1);
     let message = cjk(line, column, error.err_type())
@@ -15,12 +15,25 @@ pub(super) fn explain(error: &ParseError, source: &Source) -> ScriptError {
     error_at(&source.path, at, message)
 }
 
+/// The end of a script, where the parser has no place for what is missing.
+fn end(text: &str) -> Position {
+    let last = text.trim_end();
+    let (line, column) =
+        (last.lines().count(), last.lines().last().map_or(0, |l| l.chars().count()));
+    let fit = |number: usize| u16::try_from(number.max(1)).unwrap_or(u16::MAX);
+    Position::new(fit(line), fit(column))
+}
+
 /// Chinese where a name must stand: the most common mistake, and the least clear message.
 fn cjk(line: &str, column: usize, error: &ParseErrorType) -> Option<String> {
     use ParseErrorType as P;
     let is_lexical = matches!(
         error,
-        P::BadInput(_) | P::PropertyExpected | P::VariableExpected | P::UnknownOperator(_) | P::MissingToken(..)
+        P::BadInput(_)
+            | P::PropertyExpected
+            | P::VariableExpected
+            | P::UnknownOperator(_)
+            | P::MissingToken(..)
     );
     let skipped = column.saturating_sub(1);
     let found = line.chars().nth(skipped)?;
@@ -30,12 +43,17 @@ fn cjk(line: &str, column: usize, error: &ParseErrorType) -> Option<String> {
     if let Some(latin) = ascii_of(found) {
         return Some(format!("`{found}` is a Chinese punctuation mark: write `{latin}`"));
     }
-    let word: String = line.chars().skip(skipped).take_while(|c| !c.is_ascii() && c.is_alphanumeric()).collect();
+    let word: String =
+        line.chars().skip(skipped).take_while(|c| !c.is_ascii() && c.is_alphanumeric()).collect();
     let before = line.chars().take(skipped).filter(|c| !c.is_whitespace()).last();
     Some(if before == Some('.') {
-        format!("`{word}` cannot stand after a dot: names are Latin there; write `[\"{word}\"]` for a key of a map")
+        format!(
+            "`{word}` cannot stand after a dot: names are Latin there; write `[\"{word}\"]` for a key of a map"
+        )
     } else {
-        format!("`{word}` cannot be a name: names of variables and functions are Latin; put text in quotes, \"{word}\"")
+        format!(
+            "`{word}` cannot be a name: names of variables and functions are Latin; put text in quotes, \"{word}\""
+        )
     })
 }
 
@@ -69,19 +87,37 @@ fn words(error: &ParseErrorType, text: &str) -> String {
         P::ModuleUndefined(name) => super::lint::unknown_space(name),
         P::UnexpectedEOF => "the script ends too early: a `}`, `)` or `]` is missing".into(),
         P::BadInput(error) => lexical(error),
-        P::MissingToken(token, what) => format!("`{token}` is missing here {what}").trim_end().to_owned(),
+        P::MissingToken(token, what) => {
+            format!("`{token}` is missing here {what}").trim_end().to_owned()
+        }
         P::Reserved(word) => reserved(word),
-        P::LoopBreak => "`break` and `continue` work in loops only: use `return` to leave a handler".into(),
-        P::WrongFnDefinition => "`fn` stands at the top level only: move it out of the block".into(),
+        P::LoopBreak => {
+            "`break` and `continue` work in loops only: use `return` to leave a handler".into()
+        }
+        P::WrongFnDefinition => {
+            "`fn` stands at the top level only: move it out of the block".into()
+        }
         P::FnDuplicatedDefinition(name, count) => {
             format!("the function `{name}` with {count} parameters is there twice: rename one")
         }
-        P::DuplicatedProperty(name) => format!("the key `{name}` is there twice in this map: remove one"),
-        P::AssignmentToConstant(name) => format!("`{name}` is a constant: declare it with `let` to change it"),
+        P::DuplicatedProperty(name) => {
+            format!("the key `{name}` is there twice in this map: remove one")
+        }
+        P::AssignmentToConstant(name) => {
+            format!("`{name}` is a constant: declare it with `let` to change it")
+        }
         P::ExprTooDeep => "this expression is nested too deeply: name its parts with `let`".into(),
-        P::TooManyFunctions => "this script has too many functions (at most 64 with handlers): split it into two".into(),
-        P::LiteralTooLarge(what, limit) => format!("this literal is too large ({}, at most {limit}): make it shorter", what.to_lowercase()),
-        P::WrongDocComment => "`///` documents a function and stands right before its `fn`: use `//` elsewhere".into(),
+        P::TooManyFunctions => {
+            "this script has too many functions (at most 64 with handlers): split it into two"
+                .into()
+        }
+        P::LiteralTooLarge(what, limit) => format!(
+            "this literal is too large ({}, at most {limit}): make it shorter",
+            what.to_lowercase()
+        ),
+        P::WrongDocComment => {
+            "`///` documents a function and stands right before its `fn`: use `//` elsewhere".into()
+        }
         P::PropertyExpected => "the name of a property is missing after the dot".into(),
         P::VariableExpected => "a name is missing here".into(),
         P::ExprExpected(what) => format!("something is missing here: {what} was expected"),
@@ -97,7 +133,9 @@ fn lexical(error: &LexError) -> String {
         }
         LexError::MalformedNumber(text) => format!("`{text}` is not a number"),
         LexError::UnexpectedInput(text) => format!("`{text}` means nothing here"),
-        LexError::ImproperSymbol(symbol, hint) if hint.is_empty() => format!("`{symbol}` means nothing here"),
+        LexError::ImproperSymbol(symbol, hint) if hint.is_empty() => {
+            format!("`{symbol}` means nothing here")
+        }
         LexError::ImproperSymbol(symbol, hint) => format!("`{symbol}` means nothing here: {hint}"),
         other => other.to_string(),
     }
@@ -106,8 +144,12 @@ fn lexical(error: &LexError) -> String {
 /// A word that Rhai keeps for itself, or that is switched off.
 fn reserved(word: &str) -> String {
     match word {
-        "eval" | "curry" => format!("`{word}` is switched off: a script is what is written in its file"),
-        "import" | "export" => format!("`{word}` is switched off: every script stands alone in its file"),
+        "eval" | "curry" => {
+            format!("`{word}` is switched off: a script is what is written in its file")
+        }
+        "import" | "export" => {
+            format!("`{word}` is switched off: every script stands alone in its file")
+        }
         _ => format!("`{word}` is a reserved word: choose another name"),
     }
 }
@@ -127,10 +169,14 @@ fn undefined(name: &str, text: &str) -> String {
         );
     }
     if declared("fn ") {
-        return format!("`{name}` is a function: call it, `{name}(…)`, or move its `fn` above this line to name it as a handler");
+        return format!(
+            "`{name}` is a function: call it, `{name}(…)`, or move its `fn` above this line to name it as a handler"
+        );
     }
     if super::lint::is_space(name) {
         return format!("`{name}` is a namespace: write `{name}::…`");
     }
-    format!("there is no variable `{name}` here: define it with `let`, or put text in quotes, \"{name}\"")
+    format!(
+        "there is no variable `{name}` here: define it with `let`, or put text in quotes, \"{name}\""
+    )
 }

@@ -133,13 +133,15 @@ fn dispatch(
     }
     check_context(&call)?;
     match call.row.run {
-        Run::Register(register) => match session.registering(|registry| register(&call, registry)) {
-            Some(done) => done.map(|()| Dynamic::UNIT),
-            None => Fault::wrong(format!(
-                "`{}` registers and works at the top level only: move it out of the handler",
-                call.name()
-            )),
-        },
+        Run::Register(register) => {
+            match session.registering(|registry| register(&call, registry)) {
+                Some(done) => done.map(|()| Dynamic::UNIT),
+                None => Fault::wrong(format!(
+                    "`{}` registers and works at the top level only: move it out of the handler",
+                    call.name()
+                )),
+            }
+        }
         Run::Pure(answer) => answer(&call),
         Run::Effect(wish) => session.effect(wish(&call)?).map(|()| Dynamic::UNIT),
         Run::Host => call.forward(),
@@ -168,7 +170,9 @@ pub(in crate::script) fn out_of_place(row: &Row, shape: Shape) -> String {
     let next = match (row.name, shape) {
         ("reply", Shape::Timer) => ": post with `say(text)`",
         ("card", Shape::Timer) => ": show it with `card(key, text)`",
-        ("member", Shape::Timer) => ": give what is needed along with `after(delay, name, data)` and read `t.data`",
+        ("member", Shape::Timer) => {
+            ": give what is needed along with `after(delay, name, data)` and read `t.data`"
+        }
         _ => "",
     };
     let word = shape.word();
@@ -202,8 +206,12 @@ fn install_values(engine: &mut Engine) {
             refusal.0.data.get(name.as_str()).cloned().map_or(Dynamic::UNIT, into_script)
         })
         .register_indexer_get(|event: &mut EventRef, name: ImmutableString| property(event, &name))
-        .register_indexer_get(|_: &mut MemberRef, name: ImmutableString| unknown(Ty::Member, &[], &name))
-        .register_indexer_get(|_: &mut GroupRef, name: ImmutableString| unknown(Ty::Group, &[], &name));
+        .register_indexer_get(|_: &mut MemberRef, name: ImmutableString| {
+            unknown(Ty::Member, &[], &name)
+        })
+        .register_indexer_get(|_: &mut GroupRef, name: ImmutableString| {
+            unknown(Ty::Group, &[], &name)
+        });
 }
 
 /// What stands after an event's dot and is not in the table: a parameter, or a mistake.
@@ -217,7 +225,8 @@ fn unknown(ty: Ty, params: &[String], name: &str) -> Thrown<Dynamic> {
         .filter(|row| row.place == Place::On(ty) && row.kind == Kind::Getter)
         .map(|row| row.name)
         .chain(params.iter().map(String::as_str));
-    let hint = nearest(name, getters).map_or_else(String::new, |near| format!(", did you mean `{near}`?"));
+    let hint =
+        nearest(name, getters).map_or_else(String::new, |near| format!(", did you mean `{near}`?"));
     let message = format!("{} has no `{name}`{hint}", ty.word());
     Err(EvalAltResult::ErrorRuntime(message.into(), Position::NONE).into())
 }

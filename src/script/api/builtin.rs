@@ -24,7 +24,7 @@ static BUILTINS: &[Builtin] = &[
     ("retain", 2, 3), ("splice", 3, 4), ("extract", 2, 3), ("chop", 2, 2), ("dedup", 1, 2),
     ("filter", 2, 2), ("map", 2, 2), ("for_each", 2, 2), ("reduce", 2, 3), ("reduce_rev", 2, 3),
     ("find", 2, 3), ("find_map", 2, 3), ("some", 2, 2), ("all", 2, 2), ("sort", 1, 2),
-    ("sort_desc", 1, 1), ("order", 1, 1), ("order_by", 2, 2), ("order_desc", 1, 1), ("zip", 3, 3),
+    ("sort_desc", 1, 1), ("sort_by", 2, 2), ("order", 1, 2), ("order_by", 2, 2), ("order_desc", 1, 1), ("zip", 3, 3),
     // Maps.
     ("keys", 1, 1), ("values", 1, 1), ("mixin", 2, 2), ("fill_with", 2, 2), ("to_json", 1, 1),
     // Numbers.
@@ -33,7 +33,8 @@ static BUILTINS: &[Builtin] = &[
     ("round", 1, 1), ("int", 1, 1), ("fraction", 1, 1), ("to_float", 1, 1), ("to_int", 1, 1),
     ("parse_int", 1, 2), ("parse_float", 1, 1), ("is_nan", 1, 1), ("is_finite", 1, 1),
     ("is_infinite", 1, 1), ("sin", 1, 1), ("cos", 1, 1), ("tan", 1, 1), ("hypot", 2, 2),
-    ("PI", 0, 0), ("E", 0, 0), ("to_hex", 1, 1), ("to_octal", 1, 1), ("to_binary", 1, 1),
+    ("asin", 1, 1), ("acos", 1, 1), ("atan", 1, 2),
+    ("to_degrees", 1, 1), ("to_radians", 1, 1), ("bits", 1, 3), ("PI", 0, 0), ("E", 0, 0), ("to_hex", 1, 1), ("to_octal", 1, 1), ("to_binary", 1, 1),
     // Ranges.
     ("range", 2, 3), ("start", 1, 1), ("end", 1, 1), ("is_inclusive", 1, 1), ("is_exclusive", 1, 1),
 ];

@@ -122,7 +122,9 @@ impl<'a> Call<'a> {
         };
         let next = match (par.ty, value.is_unit()) {
             (Ty::Member, true) => ": nobody was named; check with `if x != ()` first",
-            (Ty::Text, _) if value.is_int() || value.is_float() => ": write it inside a text, `${n}` in backticks",
+            (Ty::Text, _) if value.is_int() || value.is_float() => {
+                ": write it inside a text, `${n}` in backticks"
+            }
             _ => "",
         };
         Fault::wrong(format!(

@@ -28,7 +28,9 @@ pub(super) static ROWS: &[Row] = &[
 fn random(call: &Call) -> Outcome<Dynamic> {
     let (from, to) = (call.int(0), call.int(1));
     if from > to {
-        return Fault::wrong(format!("`random({from}, {to})` has nothing to choose from: put the smaller number first"));
+        return Fault::wrong(format!(
+            "`random({from}, {to})` has nothing to choose from: put the smaller number first"
+        ));
     }
     // The width fits in u64 because both ends are i64; 0 stands for all of u64.
     let width = to.wrapping_sub(from).cast_unsigned().wrapping_add(1);

@@ -107,9 +107,9 @@ fn role(word: &str) -> Result<Role, String> {
 
 fn trust(value: &Dynamic) -> Result<u8, String> {
     let level = value.as_int().ok().and_then(|level| u8::try_from(level).ok());
-    level.filter(|level| *level <= 4).ok_or_else(|| {
-        format!("the option `trust` takes a level from 0 to 4, got `{value}`")
-    })
+    level
+        .filter(|level| *level <= 4)
+        .ok_or_else(|| format!("the option `trust` takes a level from 0 to 4, got `{value}`"))
 }
 
 fn cooldown(value: &Dynamic) -> Result<i64, String> {
@@ -117,7 +117,9 @@ fn cooldown(value: &Dynamic) -> Result<i64, String> {
         Some(text) => duration::parse(&text),
         None => value.as_int().ok().filter(|ms| *ms >= 0),
     };
-    ms.ok_or_else(|| format!("the option `cooldown` takes a duration such as \"60s\", got `{value}`"))
+    ms.ok_or_else(|| {
+        format!("the option `cooldown` takes a duration such as \"60s\", got `{value}`")
+    })
 }
 
 /// Discord's rule for names of slash commands, which is the strictest.
@@ -127,6 +129,8 @@ fn slash(name: &str) -> Result<String, String> {
     if fits {
         Ok(name.to_owned())
     } else {
-        Err(format!("`{name}` cannot be a slash command: use up to 32 lower-case letters, digits, `-` and `_`"))
+        Err(format!(
+            "`{name}` cannot be a slash command: use up to 32 lower-case letters, digits, `-` and `_`"
+        ))
     }
 }

@@ -61,7 +61,9 @@ fn works(needs: Needs) -> Option<&'static str> {
     match needs {
         Needs::TopLevel | Needs::Handler => None,
         Needs::Actor => Some("everywhere but in `on_timer`"),
-        Needs::Message => Some("in `command`, `on_message`, `on_keyword`, `on_regex`, `on_reaction` and `on_button`"),
+        Needs::Message => Some(
+            "in `command`, `on_message`, `on_keyword`, `on_regex`, `on_reaction` and `on_button`",
+        ),
         Needs::Content => Some("in `command`, `on_message`, `on_keyword` and `on_regex`"),
         Needs::Emoji => Some("in `on_reaction`"),
         Needs::Value => Some("in `on_button`"),

@@ -12,16 +12,42 @@ use super::super::types::{ButtonRef, GroupRef};
 use super::{Call, Place, Row, Run, Ty, opt, par};
 
 pub(super) static ROWS: &[Row] = &[
-    wish("say", &[par("text", Ty::Text)], say, "Posts in the group of the event; in a timer, in the community's first group."),
-    wish("say", &[par("text", Ty::Text), par("options", Ty::Map)], say, "Posts with options: `slot` (text: a later post with the same slot replaces this one), `buttons`."),
-    wish("say", &[par("group", Ty::Group), par("text", Ty::Text)], say_in, "Posts in a group of this community."),
-    wish("card", &[par("key", Ty::Text), par("text", Ty::Text), opt("options", Ty::Map)], |call| {
-        Ok(Effect::Card { key: call.text(0), content: card_content(call)? })
-    }, "Shows or changes a living message, also from a timer. Options: `buttons`."),
-    wish("dm", &[par("member", Ty::Member), par("text", Ty::Text)], |call| {
-        Ok(Effect::Dm { person: call.member(0)?.id, content: content(&call.text(1)) })
-    }, "Writes to one member alone, where she allows it."),
-    wish("after", &[par("delay", Ty::Duration), par("name", Ty::Text), opt("data", Ty::Any)], after, "Wakes `on_timer(name, …)` of this script later; `data` is what it gets as `t.data`."),
+    wish(
+        "say",
+        &[par("text", Ty::Text)],
+        say,
+        "Posts in the group of the event; in a timer, in the community's first group.",
+    ),
+    wish(
+        "say",
+        &[par("text", Ty::Text), par("options", Ty::Map)],
+        say,
+        "Posts with options: `slot` (text: a later post with the same slot replaces this one), `buttons`.",
+    ),
+    wish(
+        "say",
+        &[par("group", Ty::Group), par("text", Ty::Text)],
+        say_in,
+        "Posts in a group of this community.",
+    ),
+    wish(
+        "card",
+        &[par("key", Ty::Text), par("text", Ty::Text), opt("options", Ty::Map)],
+        |call| Ok(Effect::Card { key: call.text(0), content: card_content(call)? }),
+        "Shows or changes a living message, also from a timer. Options: `buttons`.",
+    ),
+    wish(
+        "dm",
+        &[par("member", Ty::Member), par("text", Ty::Text)],
+        |call| Ok(Effect::Dm { person: call.member(0)?.id, content: content(&call.text(1)) }),
+        "Writes to one member alone, where she allows it.",
+    ),
+    wish(
+        "after",
+        &[par("delay", Ty::Duration), par("name", Ty::Text), opt("data", Ty::Any)],
+        after,
+        "Wakes `on_timer(name, …)` of this script later; `data` is what it gets as `t.data`.",
+    ),
     Row::new(
         Place::Global,
         "button",
@@ -63,7 +89,9 @@ pub(super) fn with_buttons(mut content: Vec<Element>, options: &Map) -> Outcome<
     };
     for button in buttons.iter() {
         let Some(button) = button.read_lock::<ButtonRef>() else {
-            return Fault::wrong("the option `buttons` takes buttons only: make them with `button(label, value)`");
+            return Fault::wrong(
+                "the option `buttons` takes buttons only: make them with `button(label, value)`",
+            );
         };
         content.push(Element::Button { label: button.label.clone(), value: button.value.clone() });
     }

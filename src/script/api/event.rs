@@ -13,28 +13,65 @@ use super::super::types::{GroupRef, MemberRef};
 use super::{Call, Needs, Row, Ty};
 
 pub(super) static ROWS: &[Row] = &[
-    get("text", Ty::Text, |call| read(call, |e| plain_text(&e.elements).into()), "The text of the message, without mentions and media.")
-        .needs(Needs::Content),
-    get("plain", Ty::Text, |call| read(call, plain), "The text on one line: spaces and line breaks run together, nothing at its ends.")
-        .needs(Needs::Content),
+    get(
+        "text",
+        Ty::Text,
+        |call| read(call, |e| plain_text(&e.elements).into()),
+        "The text of the message, without mentions and media.",
+    )
+    .needs(Needs::Content),
+    get(
+        "plain",
+        Ty::Text,
+        |call| read(call, plain),
+        "The text on one line: spaces and line breaks run together, nothing at its ends.",
+    )
+    .needs(Needs::Content),
     get("links", Ty::Array, |call| read(call, links), "Addresses of the links in the message.")
         .needs(Needs::Content),
-    get("mentions", Ty::Array, |call| read(call, mentions), "The members that the message mentions.")
-        .needs(Needs::Content),
-    get("quote", Ty::Map, |call| read(call, quote), "What the message answers, `#{ text, message }`; `()` where it answers nothing.")
-        .needs(Needs::Content),
+    get(
+        "mentions",
+        Ty::Array,
+        |call| read(call, mentions),
+        "The members that the message mentions.",
+    )
+    .needs(Needs::Content),
+    get(
+        "quote",
+        Ty::Map,
+        |call| read(call, quote),
+        "What the message answers, `#{ text, message }`; `()` where it answers nothing.",
+    )
+    .needs(Needs::Content),
     get("images", Ty::Array, |call| read(call, images), "Addresses of the images in the message.")
         .needs(Needs::Content),
     get("member", Ty::MaybeMember, |call| read(call, member), "Who did it.").needs(Needs::Actor),
-    get("group", Ty::MaybeGroup, |call| read(call, group), "Where it happened; `()` in a direct message."),
+    get(
+        "group",
+        Ty::MaybeGroup,
+        |call| read(call, group),
+        "Where it happened; `()` in a direct message.",
+    ),
     get("at", Ty::Int, |call| read(call, |e| e.at.into()), "When it happened, Unix milliseconds."),
-    get("id", Ty::Text, |call| read(call, |e| e.message.clone().map_or(Dynamic::UNIT, Into::into)), "The platform's id of the message.")
-        .needs(Needs::Message),
-    get("emoji", Ty::Text, |call| read(call, value), "The emoji of the reaction.").needs(Needs::Emoji),
-    get("value", Ty::Text, |call| read(call, value), "The value of the button.").needs(Needs::Value),
+    get(
+        "id",
+        Ty::Text,
+        |call| read(call, |e| e.message.clone().map_or(Dynamic::UNIT, Into::into)),
+        "The platform's id of the message.",
+    )
+    .needs(Needs::Message),
+    get("emoji", Ty::Text, |call| read(call, value), "The emoji of the reaction.")
+        .needs(Needs::Emoji),
+    get("value", Ty::Text, |call| read(call, value), "The value of the button.")
+        .needs(Needs::Value),
     get("name", Ty::Text, |call| read(call, value), "The name of the timer.").needs(Needs::Timer),
-    get("data", Ty::Any, |call| read(call, |e| into_script(e.data.clone())), "What `after` gave along; `()` if nothing.")
-        .needs(Needs::Timer),
+    get(
+        "data",
+        Ty::Any,
+        |call| read(call, |e| into_script(e.data.clone())),
+        "What `after` gave along; `()` if nothing.",
+    )
+    .needs(Needs::Timer),
 ];
 
 const fn get(

@@ -34,12 +34,12 @@ use super::fault::Outcome;
 use super::manifest::Registry;
 
 pub(super) use bind::install;
-pub(super) use builtin::{builtin, builtin_names};
 pub(super) use bind::out_of_place;
-pub(super) use member::PUNISHING;
-pub(super) use text::unknown_key;
+pub(super) use builtin::{builtin, builtin_names};
 pub(super) use call::Call;
 pub use docs::definitions;
+pub(super) use member::PUNISHING;
+pub(super) use text::unknown_key;
 
 /// One thing that a script can say.
 pub(super) struct Row {
@@ -187,10 +187,9 @@ impl Shape {
             Needs::TopLevel => false,
             Needs::Handler => true,
             Needs::Actor => self != Self::Timer,
-            Needs::Message => matches!(
-                self,
-                Self::Command | Self::Message | Self::Reaction | Self::Button
-            ),
+            Needs::Message => {
+                matches!(self, Self::Command | Self::Message | Self::Reaction | Self::Button)
+            }
             Needs::Content => matches!(self, Self::Command | Self::Message),
             Needs::Emoji => self == Self::Reaction,
             Needs::Value => self == Self::Button,

@@ -116,7 +116,10 @@ pub(super) fn texts(call: &Call, index: usize) -> Outcome<Vec<String>> {
         Some(found) if !found.is_empty() && found.iter().all(|text| !text.trim().is_empty()) => {
             Ok(found)
         }
-        _ => Fault::wrong(format!("`{}` takes a text or an array of texts, none of them empty", call.row.name)),
+        _ => Fault::wrong(format!(
+            "`{}` takes a text or an array of texts, none of them empty",
+            call.row.name
+        )),
     }
 }
 
@@ -149,7 +152,10 @@ fn setting(call: &Call, registry: &mut Registry) -> Outcome<()> {
     let Some(default) = call.arg(1) else {
         registry.problem(
             call,
-            format!("`setting(\"{}\")` needs a default: it also says what type the setting has", call.text(0)),
+            format!(
+                "`setting(\"{}\")` needs a default: it also says what type the setting has",
+                call.text(0)
+            ),
         );
         return Ok(());
     };

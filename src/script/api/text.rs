@@ -48,8 +48,10 @@ fn text(call: &Call) -> Outcome<Dynamic> {
 
 /// The sentence for a key that the catalogue does not have.
 pub(in crate::script) fn unknown_key(key: &str) -> String {
-    let hint = nearest(key, crate::text::keys())
-        .map_or_else(|| "add it to the catalogue, or write the text itself".to_owned(), |near| format!("did you mean `{near}`?"));
+    let hint = nearest(key, crate::text::keys()).map_or_else(
+        || "add it to the catalogue, or write the text itself".to_owned(),
+        |near| format!("did you mean `{near}`?"),
+    );
     format!("the catalogue has no text `{key}`: {hint}")
 }
 

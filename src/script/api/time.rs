@@ -7,12 +7,27 @@ use super::super::fault::{Fault, Outcome};
 use super::{Call, Place, Row, Run, Ty, opt};
 
 pub(super) static ROWS: &[Row] = &[
-    pure("now", &[], |call| Ok(present(call)?.into()), "The present, Unix milliseconds; the same for the whole handler.")
-        .returns(Ty::Int),
-    pure("date", &[opt("ms", Ty::Int)], |call| local(call, "%Y-%m-%d"), "The local date, `2026-11-23`; of today, or of a time.")
-        .returns(Ty::Text),
-    pure("clock", &[opt("ms", Ty::Int)], |call| local(call, "%H:%M"), "The local time, `21:30`; of now, or of a time.")
-        .returns(Ty::Text),
+    pure(
+        "now",
+        &[],
+        |call| Ok(present(call)?.into()),
+        "The present, Unix milliseconds; the same for the whole handler.",
+    )
+    .returns(Ty::Int),
+    pure(
+        "date",
+        &[opt("ms", Ty::Int)],
+        |call| local(call, "%Y-%m-%d"),
+        "The local date, `2026-11-23`; of today, or of a time.",
+    )
+    .returns(Ty::Text),
+    pure(
+        "clock",
+        &[opt("ms", Ty::Int)],
+        |call| local(call, "%H:%M"),
+        "The local time, `21:30`; of now, or of a time.",
+    )
+    .returns(Ty::Text),
 ];
 
 const fn pure(

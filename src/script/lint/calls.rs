@@ -21,7 +21,12 @@ pub(super) fn function(lint: &mut Lint, call: &FnCallExpr, at: Position, around:
         api::rows().filter(|row| row.place == Place::Global && row.name == name).collect();
     if !own.is_empty() {
         if around.in_function && own.iter().all(|row| row.needs == Needs::TopLevel) {
-            lint.problem(at, format!("`{name}` registers and works at the top level only: move it out of the handler"));
+            lint.problem(
+                at,
+                format!(
+                    "`{name}` registers and works at the top level only: move it out of the handler"
+                ),
+            );
         } else {
             arity(lint, &own, count, at);
         }
@@ -30,7 +35,10 @@ pub(super) fn function(lint: &mut Lint, call: &FnCallExpr, at: Position, around:
     if let Some(arities) = lint.functions.get(name) {
         if !arities.contains(&count) {
             let takes = counts(arities.iter().copied());
-            lint.problem(at, format!("`{name}` takes {takes}, got {count}: see its `fn` in this script"));
+            lint.problem(
+                at,
+                format!("`{name}` takes {takes}, got {count}: see its `fn` in this script"),
+            );
         }
         return;
     }
@@ -48,11 +56,15 @@ pub(super) fn function(lint: &mut Lint, call: &FnCallExpr, at: Position, around:
 /// `space::name(…)`
 fn qualified(lint: &mut Lint, space: &str, name: &str, count: usize, at: Position) {
     if !is_space(space) {
-        return lint.problem(at, unknown_space(space));
+        // The place is that of the function; the namespace stands before it.
+        let column = at.position().and_then(|column| column.checked_sub(space.chars().count() + 2));
+        let place =
+            at.line().zip(column.filter(|column| *column > 0)).and_then(|(line, column)| {
+                Some(Position::new(u16::try_from(line).ok()?, u16::try_from(column).ok()?))
+            });
+        return lint.problem(place.unwrap_or(at), unknown_space(space));
     }
-    let all = || {
-        api::rows().filter(|row| matches!(row.place, Place::In(own) if own == space))
-    };
+    let all = || api::rows().filter(|row| matches!(row.place, Place::In(own) if own == space));
     let own: Vec<&'static Row> = all().filter(|row| row.name == name).collect();
     if !own.is_empty() {
         return arity(lint, &own, count, at);
@@ -83,7 +95,10 @@ pub(super) fn arity(lint: &mut Lint, rows: &[&'static Row], count: usize, at: Po
         Place::On(_) => row.name.to_owned(),
         _ => row.full_name(),
     };
-    lint.problem(at, format!("`{name}` takes {takes}, got {count}: write `{name}({})`", names.join(", ")));
+    lint.problem(
+        at,
+        format!("`{name}` takes {takes}, got {count}: write `{name}({})`", names.join(", ")),
+    );
 }
 
 /// `2 arguments`, `2 to 4 arguments`, `1 or 3 arguments`.
@@ -91,7 +106,8 @@ fn counts(numbers: impl IntoIterator<Item = usize>) -> String {
     let mut numbers: Vec<usize> = numbers.into_iter().collect();
     numbers.sort_unstable();
     numbers.dedup();
-    let (first, last) = (numbers.first().copied().unwrap_or(0), numbers.last().copied().unwrap_or(0));
+    let (first, last) =
+        (numbers.first().copied().unwrap_or(0), numbers.last().copied().unwrap_or(0));
     let plural = if last == 1 { "" } else { "s" };
     let range = if first == last {
         if last == 0 { "no".to_owned() } else { last.to_string() }
@@ -138,7 +154,10 @@ fn unknown(lint: &Lint, name: &str, count: usize, around: &Around) -> String {
     let hint = nearest(name, names);
     match hint {
         Some(near) => format!("there is no function `{name}`, did you mean `{near}`?"),
-        None => format!("there is no function `{name}` with {}: see api.d.rhai for what there is, or define it with `fn`", counts([count])),
+        None => format!(
+            "there is no function `{name}` with {}: see api.d.rhai for what there is, or define it with `fn`",
+            counts([count])
+        ),
     }
 }
 
@@ -147,7 +166,8 @@ pub(super) fn method(lint: &mut Lint, call: &FnCallExpr, at: Position) {
     let (name, count) = (call.name.as_str(), call.args.len());
     let rows: Vec<&'static Row> =
         api::rows().filter(|row| matches!(row.place, Place::On(_)) && row.name == name).collect();
-    let known = api::builtin(name).is_some() || lint.functions.contains_key(name) || !rows.is_empty();
+    let known =
+        api::builtin(name).is_some() || lint.functions.contains_key(name) || !rows.is_empty();
     if known {
         return;
     }
@@ -158,7 +178,10 @@ pub(super) fn method(lint: &mut Lint, call: &FnCallExpr, at: Position) {
     let message = if is_global(name) {
         format!("`{name}` does not stand after a dot: write `{name}(…)`")
     } else {
-        let hint = nearest(name, names).map_or_else(|| ": see api.d.rhai for what there is".to_owned(), |near| format!(", did you mean `{near}`?"));
+        let hint = nearest(name, names).map_or_else(
+            || ": see api.d.rhai for what there is".to_owned(),
+            |near| format!(", did you mean `{near}`?"),
+        );
         format!("no value has `{name}` with {}{hint}", counts([count]))
     };
     lint.problem(at, message);

@@ -67,7 +67,13 @@ fn present(ty: Ty) -> Ty {
     }
 }
 
-fn property_type(lint: &mut Lint, ty: Ty, name: &str, at: Position, trigger: &Trigger) -> Option<Ty> {
+fn property_type(
+    lint: &mut Lint,
+    ty: Ty,
+    name: &str,
+    at: Position,
+    trigger: &Trigger,
+) -> Option<Ty> {
     if !is_ours(ty) {
         return None;
     }
@@ -105,7 +111,13 @@ fn property_type(lint: &mut Lint, ty: Ty, name: &str, at: Position, trigger: &Tr
     None
 }
 
-fn method_type(lint: &mut Lint, ty: Ty, call: &FnCallExpr, at: Position, trigger: &Trigger) -> Option<Ty> {
+fn method_type(
+    lint: &mut Lint,
+    ty: Ty,
+    call: &FnCallExpr,
+    at: Position,
+    trigger: &Trigger,
+) -> Option<Ty> {
     let name = call.name.as_str();
     if !is_ours(ty) {
         return None;
@@ -141,20 +153,29 @@ fn method_type(lint: &mut Lint, ty: Ty, call: &FnCallExpr, at: Position, trigger
     if let Some(near) = nearest(name, verbs)
         && (elsewhere(name) || api::builtin(name).is_some())
     {
-        lint.problem(at, format!("{} has no verb `{name}`, did you mean `{near}`?", owner(ty, shape)));
+        lint.problem(
+            at,
+            format!("{} has no verb `{name}`, did you mean `{near}`?", owner(ty, shape)),
+        );
     }
     None
 }
 
 /// Whether another type has a verb of this name.
 fn elsewhere(name: &str) -> bool {
-    api::rows().any(|row| matches!(row.place, Place::On(_)) && row.kind == Kind::Function && row.name == name)
+    api::rows().any(|row| {
+        matches!(row.place, Place::On(_)) && row.kind == Kind::Function && row.name == name
+    })
 }
 
 /// Where that verb is.
 fn on_whom(name: &str) -> String {
     let member = api::rows().any(|row| row.place == Place::On(Ty::Member) && row.name == name);
-    if member { format!(": it belongs to a member, write `.member.{name}(…)`") } else { format!(": it belongs to the event, write `m.{name}(…)`") }
+    if member {
+        format!(": it belongs to a member, write `.member.{name}(…)`")
+    } else {
+        format!(": it belongs to the event, write `m.{name}(…)`")
+    }
 }
 
 fn fits(row: &Row, shape: Shape) -> bool {

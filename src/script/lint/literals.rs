@@ -51,7 +51,10 @@ fn timer(lint: &mut Lint, call: &FnCallExpr, at: Position) {
     if let Some(delay) = literal(call, 0)
         && super::super::duration::parse(delay).is_none()
     {
-        lint.problem(at, format!("\"{delay}\" is not a duration: write for example \"10m\" or \"2小时\""));
+        lint.problem(
+            at,
+            format!("\"{delay}\" is not a duration: write for example \"10m\" or \"2小时\""),
+        );
     }
     let Some(name) = literal(call, 1) else { return };
     let names: Vec<&str> = lint

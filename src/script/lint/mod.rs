@@ -109,7 +109,7 @@ impl<'a> Lint<'a> {
             name: function.name.to_string(),
             event: function.params.first().map(ToString::to_string).unwrap_or_default(),
             ast: alone(ast, &function.name, function.params.len()),
-            at: function.body.start_position(),
+            at: named(&source.text, &function.name).unwrap_or(function.body.start_position()),
         });
         Self {
             ast,
@@ -132,6 +132,19 @@ impl<'a> Lint<'a> {
     fn triggers(&self, function: &str) -> Vec<&'a Trigger> {
         self.handlers.get(function).cloned().unwrap_or_default()
     }
+}
+
+/// Where a function's name stands: Rhai keeps only the place of its body.
+fn named(text: &str, name: &str) -> Option<Position> {
+    text.lines().enumerate().find_map(|(index, line)| {
+        let after = line.trim_start().strip_prefix("fn ")?.trim_start();
+        let rest = after.strip_prefix(name)?.trim_start();
+        if !rest.starts_with('(') {
+            return None;
+        }
+        let column = line.chars().count() - after.chars().count() + 1;
+        Some(Position::new(u16::try_from(index + 1).ok()?, u16::try_from(column).ok()?))
+    })
 }
 
 /// One function of a script without the rest. (`clone_functions_only_filtered` of Rhai 1.27.0 does

@@ -61,11 +61,23 @@ pub(super) fn check(lint: &mut Lint) {
         if name.starts_with("anon$") {
             continue;
         }
-        let taken = api::rows().any(|row| row.name == name && row.kind == api::Kind::Function && !matches!(row.place, Place::In(_)));
+        let taken = api::rows().any(|row| {
+            row.name == name
+                && row.kind == api::Kind::Function
+                && !matches!(row.place, Place::In(_))
+        });
         if taken || api::LATER_FUNCTIONS.contains(&name) {
-            lint.problem(at, format!("the function `{name}` has a name of Qundao's own: rename it, `my_{name}`"));
+            lint.problem(
+                at,
+                format!("the function `{name}` has a name of Qundao's own: rename it, `my_{name}`"),
+            );
         } else if is_space(name) || LATER_SPACES.contains(&name) {
-            lint.problem(at, format!("the function `{name}` has the name of a namespace: rename it, `my_{name}`"));
+            lint.problem(
+                at,
+                format!(
+                    "the function `{name}` has the name of a namespace: rename it, `my_{name}`"
+                ),
+            );
         } else if api::builtin(name).is_some() {
             lint.problem(at, format!("the function `{name}` has a name of the language itself: rename it, `my_{name}`"));
         }

@@ -20,7 +20,8 @@ pub(super) struct Around<'a> {
 impl Around<'_> {
     /// Shapes of the event, without repeats.
     pub fn shapes(&self) -> Vec<Shape> {
-        let mut shapes: Vec<Shape> = self.triggers.iter().map(|trigger| Shape::of(trigger)).collect();
+        let mut shapes: Vec<Shape> =
+            self.triggers.iter().map(|trigger| Shape::of(trigger)).collect();
         shapes.dedup();
         shapes
     }

@@ -29,37 +29,73 @@ fn the_reference_is_up_to_date() {
 
 #[test]
 fn events_members_and_groups_are_read() {
-    prints("print(m.text); print(m.plain);", &["你好 https://a.example/x,看", "你好 https://a.example/x,看"]);
+    prints(
+        "print(m.text); print(m.plain);",
+        &["你好 https://a.example/x,看", "你好 https://a.example/x,看"],
+    );
     prints("print(m.links[0]); print(m.images.len());", &["https://a.example/x", "0"]);
-    prints("print(m.member.name); print(m.member.points); print(m.member.tags[0]);", &["阿明", "200", "老友"]);
+    prints(
+        "print(m.member.name); print(m.member.points); print(m.member.tags[0]);",
+        &["阿明", "200", "老友"],
+    );
     prints("print(m.mentions[0] == m.member); print(m.member == m.member);", &["false", "true"]);
     prints("print(m.group.name); print(m.group.members); print(m.id);", &["晨跑群", "4", "m1"]);
-    prints("print(m.quote == ()); print(m.member.is_staff); print(`${m.member}`);", &["true", "false", "阿明"]);
+    prints(
+        "print(m.quote == ()); print(m.member.is_staff); print(`${m.member}`);",
+        &["true", "false", "阿明"],
+    );
 }
 
 #[test]
 fn times_are_the_turns_own_and_local() {
-    prints("print(date()); print(clock()); print(date(0)); print(clock(0));", &["2026-11-23", "09:00", "1970-01-01", "08:00"]);
+    prints(
+        "print(date()); print(clock()); print(date(0)); print(clock(0));",
+        &["2026-11-23", "09:00", "1970-01-01", "08:00"],
+    );
     prints("print(now() == now());", &["true"]);
 }
 
 #[test]
 fn texts_come_from_the_catalogue() {
-    prints("print(text(\"refuse.not_enough\", #{ need: 3, have: 1 }));", &["积分不足:需要 3,现有 1"]);
+    prints(
+        "print(text(\"refuse.not_enough\", #{ need: 3, have: 1 }));",
+        &["积分不足:需要 3,现有 1"],
+    );
     prints("print(text(\"refuse.already\"));", &["你已经领过了"]);
 }
 
 #[test]
 fn arguments_are_checked_by_name() {
     for (body, message) in [
-        ("let n = \"3\"; points::grant(m.member, n, \"x\");", "`points::grant` takes `amount` as int, got text"),
-        ("let n = 3; m.reply(n);", "`reply` takes `text` as text, got int: write it inside a text, `${n}` in backticks"),
-        ("m.member.mute(\"10x\");", "`mute` takes a duration such as \"10m\" or \"2小时\", got `10x`"),
-        ("m.reply(\"x\", #{ privat: true });", "`reply` has no option `privat`: did you mean `private`?"),
-        ("state::get(\"group\", \"k\");", "`state::get` takes `scope` as Member|Group|\"community\", got the text \"group\""),
-        ("let who = (); points::balance(who);", "`points::balance` takes `member` as Member, got (): nobody was named; check with `if x != ()` first"),
+        (
+            "let n = \"3\"; points::grant(m.member, n, \"x\");",
+            "`points::grant` takes `amount` as int, got text",
+        ),
+        (
+            "let n = 3; m.reply(n);",
+            "`reply` takes `text` as text, got int: write it inside a text, `${n}` in backticks",
+        ),
+        (
+            "m.member.mute(\"10x\");",
+            "`mute` takes a duration such as \"10m\" or \"2小时\", got `10x`",
+        ),
+        (
+            "m.reply(\"x\", #{ privat: true });",
+            "`reply` has no option `privat`: did you mean `private`?",
+        ),
+        (
+            "state::get(\"group\", \"k\");",
+            "`state::get` takes `scope` as Member|Group|\"community\", got the text \"group\"",
+        ),
+        (
+            "let who = (); points::balance(who);",
+            "`points::balance` takes `member` as Member, got (): nobody was named; check with `if x != ()` first",
+        ),
         ("let e = m; e.txt", "Event has no `txt`, did you mean `text`?"),
-        ("let k = \"nothing\"; cfg(k)", "there is no setting `nothing`: declare it with `setting(\"nothing\", …)` at the top"),
+        (
+            "let k = \"nothing\"; cfg(k)",
+            "there is no setting `nothing`: declare it with `setting(\"nothing\", …)` at the top",
+        ),
     ] {
         assert_eq!(on_message(body).failure().message, message, "{body}");
     }
@@ -109,11 +145,26 @@ fn a_command_reads_its_parameters_and_settings() {
 
 #[test]
 fn everyday_rhai_works() {
-    prints("let a = [3, 1, 2]; a.sort(); print(a); print(a.filter(|x| x > 1).len());", &["[1, 2, 3]", "2"]);
-    prints("let m = #{ a: 1 }; m.b = 2; print(m.keys()); print(\"a\" in m);", &[r#"["a", "b"]"#, "true"]);
-    prints("print(\"签到 早\".contains(\"签到\")); print(\"a,b\".split(\",\").len()); print(max(1, 2));", &["true", "2", "2"]);
-    prints("print(7 / 2); print(7.0 / 2.0); print(2 ** 3); print(parse_int(\"5\"));", &["3", "3.5", "8", "5"]);
+    prints(
+        "let a = [3, 1, 2]; a.sort(); print(a); print(a.filter(|x| x > 1).len());",
+        &["[1, 2, 3]", "2"],
+    );
+    prints(
+        "let m = #{ a: 1 }; m.b = 2; print(m.keys()); print(\"a\" in m);",
+        &[r#"["a", "b"]"#, "true"],
+    );
+    prints(
+        "print(\"签到 早\".contains(\"签到\")); print(\"a,b\".split(\",\").len()); print(max(1, 2));",
+        &["true", "2", "2"],
+    );
+    prints(
+        "print(7 / 2); print(7.0 / 2.0); print(2 ** 3); print(parse_int(\"5\"));",
+        &["3", "3.5", "8", "5"],
+    );
     prints("switch m.member.role { \"member\" => print(\"m\"), _ => print(\"x\") }", &["m"]);
     prints("for (x, i) in [5, 6] { print(`${i}:${x}`); }", &["0:5", "1:6"]);
-    prints("let x = (); print(x ?? 3); print(\"abc\".sub_string(1)); print(\" a \".len());", &["3", "bc", "3"]);
+    prints(
+        "let x = (); print(x ?? 3); print(\"abc\".sub_string(1)); print(\" a \".len());",
+        &["3", "bc", "3"],
+    );
 }

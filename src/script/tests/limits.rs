@@ -19,8 +19,14 @@ fn operations() {
 
 #[test]
 fn operations_inside_native_callbacks_count_together() {
-    hits("operations", "let a = []; a.pad(500, 1); loop { a.map(|x| { let n = 0; while n < 100 { n += 1; } n }); }");
-    hits("operations", "let a = []; a.pad(900, 1); loop { a.sort(|x, y| { let n = 0; while n < 50 { n += 1; } 0 }); }");
+    hits(
+        "operations",
+        "let a = []; a.pad(500, 1); loop { a.map(|x| { let n = 0; while n < 100 { n += 1; } n }); }",
+    );
+    hits(
+        "operations",
+        "let a = []; a.pad(900, 1); loop { a.sort(|x, y| { let n = 0; while n < 50 { n += 1; } 0 }); }",
+    );
 }
 
 #[test]
@@ -37,11 +43,15 @@ fn text_doubling_and_replace_bombs() {
     hits("string_bytes", "let s = \"0123456789\"; loop { s += s; }");
     hits("string_bytes", "let s = \"0123456789\"; loop { s = `${s}${s}`; }");
     for (find, with) in [("\"a\"", "t"), ("'a'", "t")] {
-        hits("string_bytes", &format!("let t = \"\"; t.pad(16000, \"a\"); let s = t; s.replace({find}, {with});"));
+        hits(
+            "string_bytes",
+            &format!("let t = \"\"; t.pad(16000, \"a\"); let s = t; s.replace({find}, {with});"),
+        );
     }
     hits("string_bytes", "let s = \"ab\"; s.repeat(1000000000)");
     hits("string_bytes", "let s = \"ab\"; s.pad(1000000000, \"x\")");
-    let kept = on_message("let s = \"aXbX\"; s.replace(\"X\", '好'); s.replace('好', \"!\"); print(s);");
+    let kept =
+        on_message("let s = \"aXbX\"; s.replace(\"X\", '好'); s.replace('好', \"!\"); print(s);");
     assert_eq!(kept.first().printed, ["a!b!"]);
 }
 
@@ -70,7 +80,11 @@ fn depth() {
     assert_eq!(bench.run(frame(&[("s0", 0)])).limit(), "call_depth");
     hits("entries", "let a = []; for i in 0..2000 { a = [a]; } a.to_string()");
     let deep = on_message("let a = []; for i in 0..900 { a = [a]; } a.to_string(); a == a;");
-    assert!(!matches!(deep.first().end, RunEnd::Failed(ref e) if e.limit.is_none()), "{:?}", deep.first());
+    assert!(
+        !matches!(deep.first().end, RunEnd::Failed(ref e) if e.limit.is_none()),
+        "{:?}",
+        deep.first()
+    );
 }
 
 #[test]
@@ -103,7 +117,14 @@ fn what_is_switched_off_is_off() {
     use crate::script::load::source;
     use crate::script::protocol::ScriptHost;
     let host = crate::script::InlineHost::new(ScriptLimits::default()).expect("a thread");
-    for body in ["eval(\"1\")", "sleep(1)", "import \"x\" as y;", "timestamp()", "let f = Fn(\"x\").curry(1);", "exit()"] {
+    for body in [
+        "eval(\"1\")",
+        "sleep(1)",
+        "import \"x\" as y;",
+        "timestamp()",
+        "let f = Fn(\"x\").curry(1);",
+        "exit()",
+    ] {
         let text = format!("on_message(|m| {{ {body} }});");
         assert!(host.check(&source("x", "scripts/x.rhai", false, &text)).is_err(), "{body}");
     }

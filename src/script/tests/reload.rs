@@ -19,15 +19,24 @@ fn host() -> InlineHost {
 fn a_script_that_fails_keeps_its_old_version() {
     let host = host();
     let good = "command(\"a\", |c| { c.reply(\"1\"); });";
-    let first = prepare(&host, &InForce::new(), vec![feature("x", good), feature("y", "on_message(")]);
+    let first =
+        prepare(&host, &InForce::new(), vec![feature("x", good), feature("y", "on_message(")]);
     assert_eq!(first.changed, [ScriptName::new("x")]);
-    assert!(first.problems[0].message.ends_with("; the script is left out until it is mended"), "{:?}", first.problems);
+    assert!(
+        first.problems[0].message.ends_with("; the script is left out until it is mended"),
+        "{:?}",
+        first.problems
+    );
 
     let bad = "command(\"a\", |c| { c.replay(\"1\"); });";
     let second = prepare(&host, &first.in_force, vec![feature("x", bad)]);
     assert!(second.changed.is_empty());
     assert_eq!(&*second.in_force[&ScriptName::new("x")].0.text, good);
-    assert!(second.problems[0].message.ends_with("; the old version stays in use"), "{:?}", second.problems);
+    assert!(
+        second.problems[0].message.ends_with("; the old version stays in use"),
+        "{:?}",
+        second.problems
+    );
 
     let third = prepare(&host, &second.in_force, Vec::new());
     assert_eq!(third.changed, [ScriptName::new("x")]);
@@ -41,7 +50,11 @@ fn a_verb_belongs_to_who_had_it() {
     let first = prepare(&host, &InForce::new(), vec![feature("z", z)]);
     let second = prepare(&host, &first.in_force, vec![feature("a", a), feature("z", z)]);
     assert_eq!(second.in_force.keys().map(ScriptName::as_str).collect::<Vec<_>>(), ["z"]);
-    assert!(second.problems[0].message.contains("the command `抢` belongs to scripts/z.rhai:1 already"), "{:?}", second.problems);
+    assert!(
+        second.problems[0].message.contains("the command `抢` belongs to scripts/z.rhai:1 already"),
+        "{:?}",
+        second.problems
+    );
 }
 
 #[test]

@@ -9,7 +9,9 @@ use crate::value::Value;
 
 fn said(result: &Result, run: usize) -> Vec<String> {
     let text = |effect: &Effect| match effect {
-        Effect::Reply { content, .. } | Effect::Say { content, .. } => crate::event::plain_text(content),
+        Effect::Reply { content, .. } | Effect::Say { content, .. } => {
+            crate::event::plain_text(content)
+        }
         other => other.word().to_owned(),
     };
     result.answer.outcomes[run].effects.iter().map(text).collect()
@@ -58,7 +60,10 @@ fn a_failure_undoes_its_own_handler_only() {
 
 #[test]
 fn stop_ends_the_rest_and_keeps_its_own() {
-    let scripts = ["on_message(|m| { m.delete(); stop(); m.reply(\"never\"); });", "on_message(|m| { m.reply(\"late\"); });"];
+    let scripts = [
+        "on_message(|m| { m.delete(); stop(); m.reply(\"never\"); });",
+        "on_message(|m| { m.reply(\"late\"); });",
+    ];
     let bench = Bench::new(&scripts);
     let result = bench.run(frame(&[("s0", 0), ("s1", 0)]));
     assert_eq!(said(&result, 0), ["delete"]);
@@ -74,7 +79,8 @@ fn stop_ends_the_rest_and_keeps_its_own() {
 
 #[test]
 fn a_shadow_run_tells_its_effects_and_undoes_its_calls() {
-    let bench = Bench::new(&["on_message(|m| { state::incr(m.member, \"n\"); m.reply(\"would\"); });"]);
+    let bench =
+        Bench::new(&["on_message(|m| { state::incr(m.member, \"n\"); m.reply(\"would\"); });"]);
     let mut shadowed = frame(&[("s0", 0)]);
     shadowed.runs[0].shadow = true;
     let result = bench.run(shadowed);
@@ -84,7 +90,8 @@ fn a_shadow_run_tells_its_effects_and_undoes_its_calls() {
 
 #[test]
 fn a_restart_abandons_everything() {
-    let result = on_message("m.reply(\"x\"); try { points::release(1); } catch { m.reply(\"caught\"); }");
+    let result =
+        on_message("m.reply(\"x\"); try { points::release(1); } catch { m.reply(\"caught\"); }");
     assert!(result.answer.restart);
     assert!(result.answer.outcomes.is_empty());
 }
@@ -99,12 +106,17 @@ fn a_wrong_call_is_told_and_can_be_caught() {
 
 #[test]
 fn chance_is_the_same_for_the_same_seed_and_differs_between_runs() {
-    let bench = Bench::new(&["on_message(|m| { print(`${random(1, 1000000)} ${pick([1,2,3])} ${pick([])}`); });"]);
+    let bench = Bench::new(&[
+        "on_message(|m| { print(`${random(1, 1000000)} ${pick([1,2,3])} ${pick([])}`); });",
+    ]);
     let printed = |result: &Result, run: usize| result.answer.outcomes[run].printed.clone();
-    let (one, two) = (bench.run(frame(&[("s0", 0), ("s0", 0)])), bench.run(frame(&[("s0", 0), ("s0", 0)])));
+    let (one, two) =
+        (bench.run(frame(&[("s0", 0), ("s0", 0)])), bench.run(frame(&[("s0", 0), ("s0", 0)])));
     assert_eq!(printed(&one, 0), printed(&two, 0));
     assert_ne!(printed(&one, 0), printed(&one, 1));
-    let edge = on_message("print(random(5, 5)); random(-9223372036854775807, 9223372036854775807); random(2, 1);");
+    let edge = on_message(
+        "print(random(5, 5)); random(-9223372036854775807, 9223372036854775807); random(2, 1);",
+    );
     assert_eq!(edge.first().printed, ["5"]);
     assert!(edge.failure().message.contains("smaller number first"));
 }
