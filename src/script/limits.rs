@@ -100,6 +100,9 @@ fn count(session: &Session) -> Option<Dynamic> {
     let meter = &session.meter;
     let operations = meter.operations.get() + 1;
     meter.operations.set(operations);
+    if session.is_ending() {
+        return Some(Dynamic::UNIT);
+    }
     let limits = &session.limits;
     if operations > limits.operations {
         session.end_with(End::Limit {

@@ -1,9 +1,9 @@
 //! The script side: engine, API, manifest, lint, reload.
 //!
-//! The way of a script: [`load`] reads it, [`check`] compiles it aside ([`syntax`] words what the
-//! parser says), [`manifest`] collects what its top level registers and [`lint`] walks it; once in
-//! force, [`host`] threads run it through a [`runner`], under [`limits`]. What scripts can say is
-//! one table, [`api`].
+//! The way of a script: `load` reads it, `check` compiles it aside (`syntax` words what the
+//! parser says), `manifest` collects what its top level registers and `lint` walks it; once in
+//! force, `host` threads run it through a `runner`, under `limits`. What scripts can say is
+//! one table, `api`.
 
 pub mod protocol;
 pub mod api;

@@ -25,6 +25,7 @@ pub(super) struct Session {
     pub meter: Meter,
     stage: RefCell<Stage>,
     end: Cell<Option<End>>,
+    ending: Cell<bool>,
 }
 
 /// What the thread is doing.
@@ -83,6 +84,7 @@ impl Session {
             meter: Meter::new(),
             stage: RefCell::new(Stage::Idle),
             end: Cell::new(None),
+            ending: Cell::new(false),
         })
     }
 
@@ -90,6 +92,7 @@ impl Session {
     pub fn begin(&self, stage: Stage) {
         self.meter.start();
         self.end.set(None);
+        self.ending.set(false);
         *self.stage.borrow_mut() = stage;
     }
 
@@ -100,8 +103,15 @@ impl Session {
 
     /// Notes why the script is being ended; the first reason stays.
     pub fn end_with(&self, end: End) {
+        self.ending.set(true);
         let first = self.end.take().unwrap_or(end);
         self.end.set(Some(first));
+    }
+
+    /// Whether the script has been told to end. Rhai wraps what a callback of `map` or `sort` throws
+    /// so that `try` can catch it, even a termination; the next operation ends such a script.
+    pub fn is_ending(&self) -> bool {
+        self.ending.get()
     }
 
     /// Why the script was ended, if it was.

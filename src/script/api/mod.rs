@@ -1,8 +1,8 @@
 //! Everything that a script can say, in one table.
 //!
 //! A row carries a function's name, parameters, documentation and the way it runs. Registration
-//! into Rhai ([`bind`]), the checks of arguments ([`call`]), the lint and `scripts/api.d.rhai`
-//! ([`docs`]) are all made from the rows, so none of them can differ from the others.
+//! into Rhai (`bind`), the checks of arguments (`call`), the lint and `scripts/api.d.rhai`
+//! (`docs`) are all made from the rows, so none of them can differ from the others.
 
 mod bind;
 mod builtin;

@@ -1,6 +1,7 @@
 //! Tests of the script side through its seam: sources in, answers out, a fake domain behind.
 
 mod api;
+mod cost;
 mod limits;
 mod reload;
 mod semantics;

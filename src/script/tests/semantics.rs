@@ -143,3 +143,13 @@ fn arguments_reach_the_host_as_plain_data() {
     assert!(matches!(&calls[2].args[0], Value::Text(text) if text.starts_with("你好")));
     assert_eq!(result.first().printed, ["7"]);
 }
+
+#[test]
+fn an_end_inside_a_callback_cannot_be_caught_either() {
+    let body = "try { [1].map(|x| { points::release(x) }); } catch { } m.reply(\"caught\");";
+    assert!(on_message(body).answer.restart);
+    let body = "m.delete(); try { [1].map(|x| { stop() }); } catch { } m.reply(\"caught\");";
+    let result = on_message(body);
+    assert!(result.first().stop);
+    assert_eq!(said(&result, 0), ["delete"]);
+}
