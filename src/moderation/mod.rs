@@ -1,10 +1,6 @@
-//! stub until merge
-/// Word lists.
-#[derive(Debug, Default)]
-pub struct WordLists;
-impl WordLists {
-    /// Hits.
-    pub fn hits(&self, _list: &str, _text: &str) -> Vec<String> {
-        Vec::new()
-    }
-}
+//! What a message is judged by, as far as it is pure: word lists today.
+
+pub mod views;
+pub mod words;
+
+pub use words::{WordLists, WordProblem};

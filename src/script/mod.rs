@@ -1,4 +1,31 @@
 //! The script side: engine, API, manifest, lint, reload.
+//!
+//! The way of a script: `load` reads it, `check` compiles it aside (`syntax` words what the
+//! parser says), `manifest` collects what its top level registers and `lint` walks it; once in
+//! force, `host` threads run it through a `runner`, under `limits`. What scripts can say is
+//! one table, `api`.
 
 pub mod protocol;
+pub mod api;
+pub mod check;
+pub mod diagnostic;
 pub mod duration;
+pub mod host;
+pub mod lint;
+pub mod load;
+pub mod pattern;
+mod convert;
+mod engine;
+mod fault;
+mod limits;
+mod manifest;
+mod outcome;
+mod runner;
+mod session;
+mod strings;
+mod syntax;
+mod types;
+#[cfg(test)]
+mod tests;
+
+pub use host::{InProcessHost, InlineHost};

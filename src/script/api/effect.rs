@@ -1,0 +1,136 @@
+//! Posting, writing to a member and timers: what works in any handler.
+
+use rhai::{Dynamic, Map};
+
+use crate::effect::Effect;
+use crate::event::Element;
+
+use super::super::convert::{from_script, text_of};
+use super::super::fault::{Fault, Outcome};
+use super::super::lint::nearest;
+use super::super::types::{ButtonRef, GroupRef};
+use super::{Call, Place, Row, Run, Ty, opt, par};
+
+pub(super) static ROWS: &[Row] = &[
+    wish(
+        "say",
+        &[par("text", Ty::Text)],
+        say,
+        "Posts in the group of the event; in a timer, in the community's first group.",
+    ),
+    wish(
+        "say",
+        &[par("text", Ty::Text), par("options", Ty::Map)],
+        say,
+        "Posts with options: `slot` (text: a later post with the same slot replaces this one), `buttons`.",
+    ),
+    wish(
+        "say",
+        &[par("group", Ty::Group), par("text", Ty::Text)],
+        say_in,
+        "Posts in a group of this community.",
+    ),
+    wish(
+        "card",
+        &[par("key", Ty::Text), par("text", Ty::Text), opt("options", Ty::Map)],
+        |call| Ok(Effect::Card { key: call.text(0), content: card_content(call)? }),
+        "Shows or changes a living message, also from a timer. Options: `buttons`.",
+    ),
+    wish(
+        "dm",
+        &[par("member", Ty::Member), par("text", Ty::Text)],
+        |call| Ok(Effect::Dm { person: call.member(0)?.id, content: content(&call.text(1)) }),
+        "Writes to one member alone, where she allows it.",
+    ),
+    wish(
+        "after",
+        &[par("delay", Ty::Duration), par("name", Ty::Text), opt("data", Ty::Any)],
+        after,
+        "Wakes `on_timer(name, …)` of this script later; `data` is what it gets as `t.data`.",
+    ),
+    Row::new(
+        Place::Global,
+        "button",
+        &[par("label", Ty::Text), par("value", Ty::Text)],
+        Run::Pure(|call| Ok(Dynamic::from(ButtonRef { label: call.text(0), value: call.text(1) }))),
+        "A button for a message; a press sends `value` as if it had been typed.",
+    )
+    .returns(Ty::Button),
+];
+
+const fn wish(
+    name: &'static str,
+    params: &'static [super::Par],
+    wish: fn(&Call) -> Outcome<Effect>,
+    doc: &'static str,
+) -> Row {
+    Row::new(Place::Global, name, params, Run::Effect(wish), doc)
+}
+
+/// Text as elements; a line break is an element of its own.
+pub(super) fn content(text: &str) -> Vec<Element> {
+    let mut elements = Vec::new();
+    for (index, line) in text.split('\n').enumerate() {
+        if index > 0 {
+            elements.push(Element::Break);
+        }
+        if !line.is_empty() {
+            elements.push(Element::Text(line.to_owned()));
+        }
+    }
+    elements
+}
+
+/// Adds the option `buttons`.
+pub(super) fn with_buttons(mut content: Vec<Element>, options: &Map) -> Outcome<Vec<Element>> {
+    let Some(buttons) = options.get("buttons") else { return Ok(content) };
+    let Ok(buttons) = buttons.as_array_ref() else {
+        return Fault::wrong("the option `buttons` takes an array: `[button(\"抢\", \"抢 1\")]`");
+    };
+    for button in buttons.iter() {
+        let Some(button) = button.read_lock::<ButtonRef>() else {
+            return Fault::wrong(
+                "the option `buttons` takes buttons only: make them with `button(label, value)`",
+            );
+        };
+        content.push(Element::Button { label: button.label.clone(), value: button.value.clone() });
+    }
+    Ok(content)
+}
+
+/// Refuses an option that does not exist.
+pub(super) fn check_options(call: &Call, options: &Map, known: &[&'static str]) -> Outcome<()> {
+    let Some(name) = options.keys().find(|name| !known.contains(&name.as_str())) else {
+        return Ok(());
+    };
+    let hint = nearest(name, known.iter().copied()).map_or_else(
+        || format!("the options are {}", known.join(", ")),
+        |near| format!("did you mean `{near}`?"),
+    );
+    Fault::wrong(format!("`{}` has no option `{name}`: {hint}", call.name()))
+}
+
+/// Content of `card(key, text, options)`.
+pub(super) fn card_content(call: &Call) -> Outcome<Vec<Element>> {
+    let options = call.map(2);
+    check_options(call, &options, &["buttons"])?;
+    with_buttons(content(&call.text(1)), &options)
+}
+
+fn say(call: &Call) -> Outcome<Effect> {
+    let options = call.map(1);
+    check_options(call, &options, &["slot", "buttons"])?;
+    let slot = options.get("slot").and_then(text_of);
+    let content = with_buttons(content(&call.text(0)), &options)?;
+    Ok(Effect::Say { group: None, content, slot })
+}
+
+fn say_in(call: &Call) -> Outcome<Effect> {
+    let group = call.arg(0).and_then(|value| value.read_lock::<GroupRef>()).map(|group| group.0.id);
+    Ok(Effect::Say { group, content: content(&call.text(1)), slot: None })
+}
+
+fn after(call: &Call) -> Outcome<Effect> {
+    let data = call.arg(2).map(from_script).transpose()?.unwrap_or_default();
+    Ok(Effect::After { delay_ms: call.duration(0)?, name: call.text(1), data })
+}

@@ -1,0 +1,172 @@
+//! A member: what can be read of her, and what can be done to her.
+
+use rhai::{Array, Dynamic};
+
+use crate::effect::Effect;
+use crate::value::MemberView;
+
+use super::super::convert::type_name;
+use super::super::fault::{Fault, Outcome};
+use super::effect::check_options;
+use super::{Call, Place, Row, Run, Ty, opt, par};
+
+pub(super) static ROWS: &[Row] = &[
+    get(
+        "id",
+        Ty::Int,
+        |call| read(call, |m| m.id.0.into()),
+        "Her number; the same in every group of this bot.",
+    ),
+    get(
+        "name",
+        Ty::Text,
+        |call| read(call, |m| m.name.clone().into()),
+        "Her name on the platform.",
+    ),
+    get(
+        "nickname",
+        Ty::Text,
+        |call| read(call, |m| m.nickname.clone().into()),
+        "Her name in this community, or `name`.",
+    ),
+    get(
+        "role",
+        Ty::Text,
+        |call| read(call, |m| m.role.as_str().into()),
+        "\"member\", \"mod\", \"admin\" or \"owner\".",
+    ),
+    get("trust", Ty::Int, |call| read(call, |m| i64::from(m.trust).into()), "Trust level 0–4."),
+    get(
+        "points",
+        Ty::Int,
+        |call| read(call, |m| m.points.into()),
+        "Points that she could spend when the handler began; `points::balance` asks again.",
+    ),
+    get("tags", Ty::Array, |call| read(call, tags), "Her tags."),
+    get(
+        "joined_at",
+        Ty::Int,
+        |call| read(call, |m| m.joined_at.into()),
+        "When her present stay began, Unix milliseconds.",
+    ),
+    get(
+        "messages",
+        Ty::Int,
+        |call| read(call, |m| m.messages.into()),
+        "How many messages she has sent in this community.",
+    ),
+    get(
+        "warnings",
+        Ty::Int,
+        |call| read(call, |m| m.warnings.into()),
+        "Weight of her warnings that have not expired.",
+    ),
+    get(
+        "is_bot",
+        Ty::Bool,
+        |call| read(call, |m| m.is_bot.into()),
+        "Whether the account is a bot's.",
+    ),
+    get(
+        "is_staff",
+        Ty::Bool,
+        |call| read(call, |m| m.role.is_staff().into()),
+        "Whether she is mod, admin or owner.",
+    ),
+    verb("warn", &[par("reason", Ty::Text)], warn, "Warns her; warnings add up and expire."),
+    verb(
+        "warn",
+        &[par("reason", Ty::Text), par("options", Ty::Map)],
+        warn,
+        "Warns her with options: `weight` (int, 1 if left out).",
+    ),
+    verb(
+        "mute",
+        &[par("duration", Ty::Duration), opt("reason", Ty::Text)],
+        |call| {
+            let (person, duration_ms) = (call.this_member()?.id, call.duration(0)?);
+            Ok(Effect::Mute { person, duration_ms, reason: call.text(1) })
+        },
+        "Silences her: `m.member.mute(\"10m\", \"刷屏\")`.",
+    ),
+    verb(
+        "unmute",
+        &[],
+        |call| Ok(Effect::Unmute { person: call.this_member()?.id }),
+        "Ends her silence.",
+    ),
+    verb(
+        "kick",
+        &[opt("reason", Ty::Text)],
+        |call| Ok(Effect::Kick { person: call.this_member()?.id, reason: call.text(0) }),
+        "Removes her.",
+    ),
+    verb(
+        "ban",
+        &[opt("reason", Ty::Text)],
+        |call| Ok(Effect::Ban { person: call.this_member()?.id, reason: call.text(0) }),
+        "Removes her for good.",
+    ),
+    verb(
+        "tag",
+        &[par("name", Ty::Text)],
+        |call| Ok(Effect::Tag { person: call.this_member()?.id, tag: call.text(0) }),
+        "Gives her a tag.",
+    ),
+    verb(
+        "untag",
+        &[par("name", Ty::Text)],
+        |call| Ok(Effect::Untag { person: call.this_member()?.id, tag: call.text(0) }),
+        "Takes a tag from her.",
+    ),
+];
+
+/// Verbs that a command may only use when it asks for a role.
+pub(in crate::script) const PUNISHING: [&str; 3] = ["kick", "ban", "mute"];
+
+const fn get(
+    name: &'static str,
+    returns: Ty,
+    get: fn(&Call) -> Outcome<Dynamic>,
+    doc: &'static str,
+) -> Row {
+    Row::getter(Ty::Member, name, returns, get, doc)
+}
+
+const fn verb(
+    name: &'static str,
+    params: &'static [super::Par],
+    wish: fn(&Call) -> Outcome<Effect>,
+    doc: &'static str,
+) -> Row {
+    Row::new(Place::On(Ty::Member), name, params, Run::Effect(wish), doc)
+}
+
+fn read(call: &Call, get: fn(&MemberView) -> Dynamic) -> Outcome<Dynamic> {
+    Ok(get(&*call.this_member()?))
+}
+
+fn tags(member: &MemberView) -> Dynamic {
+    member.tags.iter().map(|tag| tag.clone().into()).collect::<Array>().into()
+}
+
+fn warn(call: &Call) -> Outcome<Effect> {
+    let options = call.map(1);
+    check_options(call, &options, &["weight"])?;
+    let weight = match options.get("weight") {
+        None => 1,
+        Some(value) => match value.as_int() {
+            Ok(weight) if weight > 0 => weight,
+            Ok(weight) => {
+                return Fault::wrong(format!("the option `weight` is at least 1, got {weight}"));
+            }
+            Err(_) => {
+                return Fault::wrong(format!(
+                    "the option `weight` takes an int, got {}",
+                    type_name(value)
+                ));
+            }
+        },
+    };
+    Ok(Effect::Warn { person: call.this_member()?.id, reason: call.text(0), weight })
+}

@@ -1,0 +1,189 @@
+//! The limits of a handler that Rhai does not hold by itself, measured in stack.md §3.3.
+//!
+//! Rhai's own operation count starts again inside native callbacks (`map`, `sort`), and index
+//! assignment (`m[k] = v`) is not measured at all. So operations and wall time are counted here,
+//! in `on_progress`, and what a handler keeps alive is measured every [`WEIGH_EVERY`] variable
+//! accesses: between two measurements it can add at most that many values of legal size.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use rhai::{Dynamic, Engine, EvalAltResult, Position, Scope};
+
+use super::protocol::ScriptLimits;
+use super::session::{End, Session};
+
+/// Operations between two looks at the clock; a look each time would cost half as much again.
+const CLOCK_EVERY: u64 = 64;
+
+/// Variable accesses between two measurements of what a handler keeps alive.
+const WEIGH_EVERY: u32 = 128;
+
+/// One handler's variables may hold this many times the entries of one array.
+const ENTRIES_FACTOR: usize = 8;
+
+/// One handler's variables may hold this many times the bytes of one text.
+const BYTES_FACTOR: usize = 64;
+
+/// Variables, functions and depth: fixed, because no honest script comes near.
+const MAX_VARIABLES: usize = 128;
+const MAX_FUNCTIONS: usize = 64;
+const MAX_EXPR_DEPTH: usize = 64;
+
+/// Counts of the handler that runs.
+#[derive(Debug)]
+pub(super) struct Meter {
+    operations: Cell<u64>,
+    accesses: Cell<u32>,
+    started: Cell<Instant>,
+}
+
+impl Meter {
+    /// A meter at zero.
+    pub fn new() -> Self {
+        Self {
+            operations: Cell::new(0),
+            accesses: Cell::new(0),
+            started: Cell::new(Instant::now()),
+        }
+    }
+
+    /// Begins a handler.
+    pub fn start(&self) {
+        self.operations.set(0);
+        self.accesses.set(0);
+        self.started.set(Instant::now());
+    }
+
+    /// Operations since [`Self::start`].
+    pub fn operations(&self) -> u64 {
+        self.operations.get()
+    }
+
+    /// Wall time since [`Self::start`].
+    pub fn elapsed(&self) -> Duration {
+        self.started.get().elapsed()
+    }
+}
+
+/// Sets Rhai's limits and adds ours.
+pub(super) fn install(engine: &mut Engine, session: &Rc<Session>) {
+    let limits = &session.limits;
+    engine
+        .set_max_call_levels(limits.call_depth)
+        .set_max_string_size(limits.string_bytes)
+        .set_max_array_size(limits.entries)
+        .set_max_map_size(limits.entries)
+        .set_max_variables(MAX_VARIABLES)
+        .set_max_functions(MAX_FUNCTIONS)
+        .set_max_modules(0)
+        .set_max_expr_depths(MAX_EXPR_DEPTH, MAX_EXPR_DEPTH);
+    let counted = Rc::clone(session);
+    engine.on_progress(move |_| count(&counted));
+    let weighed = Rc::clone(session);
+    // Rhai marks `on_var` deprecated to say that it may change; the version is pinned by the lock.
+    #[allow(deprecated)]
+    engine.on_var(move |_, _, context| {
+        let meter = &weighed.meter;
+        let accesses = meter.accesses.get() + 1;
+        meter.accesses.set(accesses);
+        if !accesses.is_multiple_of(WEIGH_EVERY) {
+            return Ok(None);
+        }
+        weigh(&weighed, context.scope()).map(|()| None)
+    });
+}
+
+/// Counts one operation; `Some` ends the handler.
+fn count(session: &Session) -> Option<Dynamic> {
+    let meter = &session.meter;
+    let operations = meter.operations.get() + 1;
+    meter.operations.set(operations);
+    if session.is_ending() {
+        return Some(Dynamic::UNIT);
+    }
+    let limits = &session.limits;
+    if operations > limits.operations {
+        session.end_with(End::Limit {
+            name: "operations".into(),
+            message: format!(
+                "this handler took more than {} operations: look for a loop that does not end",
+                limits.operations
+            ),
+        });
+        return Some(Dynamic::UNIT);
+    }
+    if operations.is_multiple_of(CLOCK_EVERY)
+        && meter.elapsed() > Duration::from_millis(limits.handler_ms)
+    {
+        session.end_with(End::Limit {
+            name: "handler_ms".into(),
+            message: format!(
+                "this handler ran longer than {} ms: do less at once, or spread it over after()",
+                limits.handler_ms
+            ),
+        });
+        return Some(Dynamic::UNIT);
+    }
+    None
+}
+
+/// Measures everything that the variables in sight keep alive.
+fn weigh(session: &Session, scope: &Scope) -> Result<(), Box<EvalAltResult>> {
+    let ScriptLimits { entries, string_bytes, .. } = session.limits;
+    let mut weight = Weight { entries: 0, bytes: 0, depth: 0 };
+    for (_, _, value) in scope.iter_raw() {
+        weight.add(value);
+    }
+    let end = if weight.entries > entries * ENTRIES_FACTOR {
+        End::Limit {
+            name: "entries".into(),
+            message: format!(
+                "the variables of this handler hold more than {} entries together: keep less, or use state::",
+                entries * ENTRIES_FACTOR
+            ),
+        }
+    } else if weight.bytes > string_bytes * BYTES_FACTOR {
+        End::Limit {
+            name: "string_bytes".into(),
+            message: format!(
+                "the variables of this handler hold more than {} bytes of text together: keep less",
+                string_bytes * BYTES_FACTOR
+            ),
+        }
+    } else {
+        return Ok(());
+    };
+    session.end_with(end);
+    Err(EvalAltResult::ErrorTerminated(Dynamic::UNIT, Position::NONE).into())
+}
+
+/// What values keep alive.
+struct Weight {
+    entries: usize,
+    bytes: usize,
+    depth: usize,
+}
+
+impl Weight {
+    /// Adds one value with all that is in it.
+    fn add(&mut self, value: &Dynamic) {
+        self.depth += 1;
+        if let Ok(array) = value.as_array_ref() {
+            self.entries += array.len();
+            for item in array.iter() {
+                self.add(item);
+            }
+        } else if let Ok(map) = value.as_map_ref() {
+            self.entries += map.len();
+            for (key, item) in map.iter() {
+                self.bytes += key.len();
+                self.add(item);
+            }
+        } else if let Ok(text) = value.as_immutable_string_ref() {
+            self.bytes += text.len();
+        }
+        self.depth -= 1;
+    }
+}

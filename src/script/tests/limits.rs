@@ -1,0 +1,131 @@
+//! The limits hold, each reported by its name, and no `try` helps against them.
+
+use super::{Bench, ScriptLimits, frame, on_message};
+use crate::script::protocol::RunEnd;
+
+/// The limit that this body hits, and the same body in a `try`.
+#[track_caller]
+fn hits(limit: &str, body: &str) {
+    assert_eq!(on_message(body).limit(), limit, "{body}");
+    let caught = format!("try {{ {body} }} catch {{ }}");
+    assert_eq!(on_message(&caught).limit(), limit, "caught: {body}");
+}
+
+#[test]
+fn operations() {
+    hits("operations", "loop { }");
+    hits("operations", "let i = 0; while true { i += 1; }");
+}
+
+#[test]
+fn operations_inside_native_callbacks_count_together() {
+    hits(
+        "operations",
+        "let a = []; a.pad(500, 1); loop { a.map(|x| { let n = 0; while n < 100 { n += 1; } n }); }",
+    );
+    hits(
+        "operations",
+        "let a = []; a.pad(900, 1); loop { a.sort(|x, y| { let n = 0; while n < 50 { n += 1; } 0 }); }",
+    );
+}
+
+#[test]
+fn wall_time() {
+    let limits = ScriptLimits { handler_ms: 20, operations: u64::MAX, ..ScriptLimits::default() };
+    let bench = Bench::with_limits(&["on_message(|m| { loop { } });"], limits);
+    let result = bench.run(frame(&[("s0", 0)]));
+    assert_eq!(result.limit(), "handler_ms");
+    assert!(result.first().micros < 2_000_000, "{} µs", result.first().micros);
+}
+
+#[test]
+fn text_doubling_and_replace_bombs() {
+    hits("string_bytes", "let s = \"0123456789\"; loop { s += s; }");
+    hits("string_bytes", "let s = \"0123456789\"; loop { s = `${s}${s}`; }");
+    for (find, with) in [("\"a\"", "t"), ("'a'", "t")] {
+        hits(
+            "string_bytes",
+            &format!("let t = \"\"; t.pad(16000, \"a\"); let s = t; s.replace({find}, {with});"),
+        );
+    }
+    hits("string_bytes", "let s = \"ab\"; s.repeat(1000000000)");
+    hits("string_bytes", "let s = \"ab\"; s.pad(1000000000, \"x\")");
+    let kept =
+        on_message("let s = \"aXbX\"; s.replace(\"X\", '好'); s.replace('好', \"!\"); print(s);");
+    assert_eq!(kept.first().printed, ["a!b!"]);
+}
+
+#[test]
+fn entries_of_arrays_and_maps() {
+    hits("entries", "let a = [1]; loop { a += a; }");
+    hits("entries", "let a = []; loop { a.push(1); }");
+    hits("entries", "let s = \"\"; s.pad(5000, \"a,\"); s.split(\",\")");
+}
+
+#[test]
+fn index_assignment_is_bounded_too() {
+    hits("entries", "let m = #{}; let i = 0; loop { m[`k${i}`] = i; i += 1; }");
+    hits("entries", "let m = #{ deep: #{} }; let i = 0; loop { m.deep[`k${i}`] = i; i += 1; }");
+    hits(
+        "string_bytes",
+        "let s = \"\"; s.pad(16000, \"x\"); let m = #{}; let i = 0; loop { m[`k${i}`] = s + i; i += 1; }",
+    );
+}
+
+#[test]
+fn depth() {
+    let bench = Bench::new(&["fn down(n) { down(n + 1) } on_message(|m| { down(0); });"]);
+    assert_eq!(bench.run(frame(&[("s0", 0)])).limit(), "call_depth");
+    let bench = Bench::new(&["fn down(n) { [1].map(|x| down(x)) } on_message(|m| { down(0); });"]);
+    assert_eq!(bench.run(frame(&[("s0", 0)])).limit(), "call_depth");
+    hits("entries", "let a = []; for i in 0..2000 { a = [a]; } a.to_string()");
+    let deep = on_message("let a = []; for i in 0..900 { a = [a]; } a.to_string(); a == a;");
+    assert!(
+        !matches!(deep.first().end, RunEnd::Failed(ref e) if e.limit.is_none()),
+        "{:?}",
+        deep.first()
+    );
+}
+
+#[test]
+fn printing() {
+    let printed = on_message("let s = \"\"; s.pad(1000, \"字\"); for i in 0..100 { print(s); }");
+    let bytes: usize = printed.first().printed.iter().map(String::len).sum();
+    assert!(bytes <= ScriptLimits::default().print_bytes && bytes > 15_000, "{bytes}");
+    let empty = on_message("for i in 0..100000 { print(\"\"); }");
+    assert!(empty.first().printed.len() <= ScriptLimits::default().print_bytes);
+}
+
+#[test]
+fn effects_and_host_calls() {
+    hits("effects.reply", "for i in 0..6 { m.reply(\"x\"); }");
+    hits("effects.react", "for i in 0..21 { m.react(\"👍\"); }");
+    hits("host_calls", "for i in 0..101 { points::balance(m.member); }");
+}
+
+#[test]
+fn a_panic_of_the_host_is_a_failure_and_the_thread_goes_on() {
+    let bench = Bench::new(&["on_message(|m| { m.reply(\"x\"); points::settle(1); });"]);
+    let result = bench.run(frame(&[("s0", 0)]));
+    assert!(result.failure().message.contains("the fake ledger broke"), "{:?}", result.failure());
+    assert_eq!(result.host.rolled_back, [0]);
+    assert!(bench.run(frame(&[("s0", 0)])).failure().message.contains("the fake ledger broke"));
+}
+
+#[test]
+fn what_is_switched_off_is_off() {
+    use crate::script::load::source;
+    use crate::script::protocol::ScriptHost;
+    let host = crate::script::InlineHost::new(ScriptLimits::default()).expect("a thread");
+    for body in [
+        "eval(\"1\")",
+        "sleep(1)",
+        "import \"x\" as y;",
+        "timestamp()",
+        "let f = Fn(\"x\").curry(1);",
+        "exit()",
+    ] {
+        let text = format!("on_message(|m| {{ {body} }});");
+        assert!(host.check(&source("x", "scripts/x.rhai", false, &text)).is_err(), "{body}");
+    }
+}
