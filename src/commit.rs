@@ -24,7 +24,7 @@ use crate::store::{Store, StoreError, TurnRows, Write};
 
 /// A finished turn on its way to the disk.
 pub struct Item {
-    arrival: Option<Arrival>,
+    pub(crate) arrival: Option<Arrival>,
     /// What to write; `None` for a repeat, which only waits its turn.
     pub rows: Option<Box<TurnRows>>,
     /// What the turn did.
@@ -33,8 +33,8 @@ pub struct Item {
     pub notices: Vec<Notice>,
     /// Only set aside, not handled.
     pub is_spill: bool,
-    epoch: u32,
-    solo: bool,
+    pub(crate) epoch: u32,
+    pub(crate) solo: bool,
 }
 
 impl Item {

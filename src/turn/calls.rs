@@ -83,10 +83,6 @@ impl<'a> Args<'a> {
         }
     }
 
-    pub(super) fn text_or(&self, index: usize, default: &'a str) -> Result<&'a str, Stop> {
-        if self.get(index).is_none() { Ok(default) } else { self.text(index) }
-    }
-
     pub(super) fn map(&self, index: usize) -> Result<Option<&'a ValueMap>, Stop> {
         match self.get(index) {
             None => Ok(None),
