@@ -90,7 +90,7 @@ impl Bot {
                 pending: false,
                 key: format!("seed:{person}"),
                 code: "seed".to_owned(),
-                reason: "seed".to_owned(),
+                reason: "points.reason.seed".to_owned(),
             };
             let cause = Cause { event: id, actor: None, at: now };
             let made = ledger

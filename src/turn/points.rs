@@ -9,7 +9,7 @@ use crate::store::AccountRow;
 use crate::value::Value;
 
 /// Entries on a page of 积分明细.
-const LOG_PAGE: i64 = 10;
+const LOG_PAGE: i64 = 5;
 
 type Answer = Result<Value, Stop>;
 
