@@ -91,6 +91,14 @@ fn words(error: &ParseErrorType, text: &str) -> String {
             format!("`{token}` is missing here {what}").trim_end().to_owned()
         }
         P::Reserved(word) => reserved(word),
+        other => placement(other),
+    }
+}
+
+/// Things that stand where they may not, or are too large.
+fn placement(error: &ParseErrorType) -> String {
+    use ParseErrorType as P;
+    match error {
         P::LoopBreak => {
             "`break` and `continue` work in loops only: use `return` to leave a handler".into()
         }
