@@ -91,7 +91,7 @@ pub(super) fn install(engine: &mut Engine, session: &Rc<Session>) {
         if !accesses.is_multiple_of(WEIGH_EVERY) {
             return Ok(None);
         }
-        weigh(&weighed, context.scope()).map(|()| None)
+        weigh(&weighed, context.scope(), context.this_ptr()).map(|()| None)
     });
 }
 
@@ -130,9 +130,16 @@ fn count(session: &Session) -> Option<Dynamic> {
 }
 
 /// Measures everything that the variables in sight keep alive.
-fn weigh(session: &Session, scope: &Scope) -> Result<(), Box<EvalAltResult>> {
+fn weigh(
+    session: &Session,
+    scope: &Scope,
+    this: Option<&Dynamic>,
+) -> Result<(), Box<EvalAltResult>> {
     let ScriptLimits { entries, string_bytes, .. } = session.limits;
     let mut weight = Weight { entries: 0, bytes: 0, depth: 0 };
+    if let Some(value) = this {
+        weight.add(value);
+    }
     for (_, _, value) in scope.iter_raw() {
         weight.add(value);
     }

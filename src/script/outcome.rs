@@ -57,48 +57,57 @@ pub(super) fn failure(error: &EvalAltResult, end: Option<End>, path: &str) -> Sc
 
 /// What Rhai means, as a sentence, and the name of the limit if it was one.
 fn words(error: &EvalAltResult) -> (String, Option<String>) {
+    match limit(error) {
+        Some((name, message)) => (message.to_owned(), Some(name.to_owned())),
+        None => (mistake(error), None),
+    }
+}
+
+/// Limits that Rhai holds itself.
+fn limit(error: &EvalAltResult) -> Option<(&'static str, &'static str)> {
     use EvalAltResult as E;
-    let limit = |name: &str, message: String| (message, Some(name.to_owned()));
-    match error {
+    Some(match error {
         E::ErrorStackOverflow(_) => {
-            limit("call_depth", "functions call each other too deeply: use a loop".into())
+            ("call_depth", "functions call each other too deeply: use a loop")
         }
         E::ErrorTooManyOperations(_) => {
-            limit("operations", "this handler took too many operations".into())
+            ("operations", "this handler took too many operations: do less at once")
         }
         E::ErrorTooManyVariables(_) => {
-            limit("variables", "too many variables at once: keep them in an array or map".into())
+            ("variables", "too many variables at once: keep them in an array or map")
         }
-        E::ErrorTerminated(..) => limit("operations", "this handler was ended".into()),
+        E::ErrorTerminated(..) => ("operations", "this handler was ended: do less at once"),
         E::ErrorDataTooLarge(what, _) if what.contains("tring") => {
-            limit("string_bytes", "this text became too long: keep it shorter".into())
+            ("string_bytes", "this text became too long: keep it shorter")
         }
         E::ErrorDataTooLarge(..) => {
-            limit("entries", "this array or map became too large: keep fewer entries".into())
+            ("entries", "this array or map became too large: keep fewer entries")
         }
-        E::ErrorRuntime(value, _) => (thrown(value), None),
-        E::ErrorFunctionNotFound(signature, _) => (not_found(signature), None),
-        E::ErrorVariableNotFound(name, _) => (format!("`{name}` is not defined here"), None),
-        E::ErrorPropertyNotFound(name, _) => (format!("there is no `{name}` on this value"), None),
+        _ => return None,
+    })
+}
+
+/// Mistakes of the script.
+fn mistake(error: &EvalAltResult) -> String {
+    use EvalAltResult as E;
+    match error {
+        E::ErrorRuntime(value, _) => thrown(value),
+        E::ErrorFunctionNotFound(signature, _) => not_found(signature),
+        E::ErrorVariableNotFound(name, _) => format!("`{name}` is not defined here"),
+        E::ErrorPropertyNotFound(name, _) => format!("there is no `{name}` on this value"),
         E::ErrorIndexNotFound(index, _) => {
-            (format!("there is no entry `{index}`: check with `contains` first"), None)
+            format!("there is no entry `{index}`: check with `contains` first")
         }
         E::ErrorArrayBounds(0, index, _) => {
-            (format!("there is no entry {index}: the array is empty"), None)
+            format!("there is no entry {index}: the array is empty")
         }
         E::ErrorArrayBounds(len, index, _) => {
-            (format!("there is no entry {index}: the array has {len}, counted from 0"), None)
+            format!("there is no entry {index}: the array has {len}, counted from 0")
         }
-        E::ErrorArithmetic(text, _) => {
-            (format!("this cannot be calculated: {}", lower(text)), None)
-        }
-        E::ErrorMismatchDataType(expected, got, _) => {
-            (format!("expected {expected}, got {got}"), None)
-        }
-        E::ErrorMismatchOutputType(expected, got, _) => {
-            (format!("expected {expected}, got {got}"), None)
-        }
-        other => (lower(&bare(other)), None),
+        E::ErrorArithmetic(text, _) => format!("this cannot be calculated: {}", lower(text)),
+        E::ErrorMismatchDataType(expected, got, _)
+        | E::ErrorMismatchOutputType(expected, got, _) => format!("expected {expected}, got {got}"),
+        other => lower(&bare(other)),
     }
 }
 

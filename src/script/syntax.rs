@@ -7,7 +7,12 @@ use super::protocol::{ScriptError, Source};
 
 /// A parse error with its place, what is wrong and what to do.
 pub(super) fn explain(error: &ParseError, source: &Source) -> ScriptError {
-    let at = if error.position().is_none() { end(&source.text) } else { error.position() };
+    let lines = source.text.lines().count();
+    // What is missing at the end is said to be missing behind it, where there is no line to show.
+    let at = match error.position() {
+        at if at.line().is_none_or(|line| line > lines) => end(&source.text),
+        at => at,
+    };
     let line = at.line().and_then(|line| source.text.lines().nth(line - 1)).unwrap_or_default();
     let column = at.position().unwrap_or(1);
     let message = cjk(line, column, error.err_type())
@@ -91,6 +96,14 @@ fn words(error: &ParseErrorType, text: &str) -> String {
             format!("`{token}` is missing here {what}").trim_end().to_owned()
         }
         P::Reserved(word) => reserved(word),
+        other => placement(other),
+    }
+}
+
+/// Things that stand where they may not, or are too large.
+fn placement(error: &ParseErrorType) -> String {
+    use ParseErrorType as P;
+    match error {
         P::LoopBreak => {
             "`break` and `continue` work in loops only: use `return` to leave a handler".into()
         }

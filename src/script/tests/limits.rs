@@ -73,6 +73,13 @@ fn index_assignment_is_bounded_too() {
 }
 
 #[test]
+fn a_map_that_grows_as_this_is_bounded() {
+    let script = "fn grow() { let i = 0; loop { this[`k${i}`] = i; i += 1; } }
+        on_message(|m| { let x = #{}; x.grow(); });";
+    assert_eq!(Bench::new(&[script]).run(frame(&[("s0", 0)])).limit(), "entries");
+}
+
+#[test]
 fn depth() {
     let bench = Bench::new(&["fn down(n) { down(n + 1) } on_message(|m| { down(0); });"]);
     assert_eq!(bench.run(frame(&[("s0", 0)])).limit(), "call_depth");

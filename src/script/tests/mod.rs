@@ -2,6 +2,7 @@
 
 mod api;
 mod cost;
+mod good;
 mod limits;
 mod reload;
 mod semantics;
