@@ -5,8 +5,10 @@ use std::sync::Arc;
 use crate::adapter::{Adapter, Inbox};
 use crate::clock::{Clock, TimeMs};
 use crate::config::Config;
+use crate::id::Ref;
 use crate::report::{Notice, TurnReport};
 use crate::script::protocol::{ScriptHost, Source};
+use crate::value::Role;
 
 /// Everything that a bot is made of and that tests replace.
 pub struct Parts {
@@ -22,6 +24,25 @@ pub struct Parts {
     pub sources: Vec<Source>,
     /// The platforms.
     pub adapters: Vec<Arc<dyn Adapter>>,
+}
+
+/// A member who has been there before the first event: how tests and pipes begin.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SeedMember {
+    /// Her account.
+    pub id: Ref,
+    /// Her name.
+    pub name: String,
+    /// What she may do.
+    pub role: Role,
+    /// Her trust, 0–4.
+    pub trust: u8,
+    /// Her points.
+    pub points: i64,
+    /// Since when, Unix ms.
+    pub joined_at: TimeMs,
+    /// A bot's account.
+    pub is_bot: bool,
 }
 
 /// A running bot.
@@ -64,6 +85,19 @@ impl Bot {
     /// Offers every timer that is due by the clock. With a clock that flows this happens by
     /// itself; a virtual clock needs the call after each move.
     pub async fn fire_due(&self) {
+        todo!()
+    }
+
+    /// Puts members into a group without any event. Members who are there already stay as they
+    /// are, with their points.
+    ///
+    /// # Errors
+    /// The store failed.
+    pub async fn seed_members(
+        &self,
+        _group: &Ref,
+        _members: Vec<SeedMember>,
+    ) -> anyhow::Result<()> {
         todo!()
     }
 

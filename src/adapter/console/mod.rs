@@ -28,7 +28,7 @@ use crate::id::Ref;
 
 pub use decode::{decode, stranger};
 pub use plain::{plain, plain_line};
-pub use room::{HOME, Room};
+pub use room::{HOME, Room, check_name};
 pub use span::{parse_span, show_span};
 pub use terminal::{Terminal, TerminalSettings};
 pub use typed::{Misread, Pointer, Spot, Typed, command, named};
@@ -91,6 +91,14 @@ impl Console {
             Face::Terminal(terminal) => terminal.clock_moved().await,
         }
     }
+
+    /// Resolves when whoever sat at the terminal has left; never without a screen.
+    pub async fn closed(&self) {
+        match &self.face {
+            Face::Headless => std::future::pending().await,
+            Face::Terminal(terminal) => terminal.closed().await,
+        }
+    }
 }
 
 impl Adapter for Console {
@@ -130,7 +138,11 @@ impl Adapter for Console {
                     stop.cancelled().await;
                     Ok(())
                 }
-                Face::Terminal(terminal) => prompt::run(self, terminal, inbox, stop).await,
+                Face::Terminal(terminal) => {
+                    let ended = prompt::run(self, terminal, inbox, stop).await;
+                    terminal.close();
+                    ended
+                }
             }
         })
     }

@@ -11,6 +11,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
 use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 
 use crate::clock::{Clock, SystemClock, TimeMs};
 
@@ -70,6 +71,7 @@ pub struct Terminal {
     queue: Sender<String>,
     waiting: Mutex<Option<Receiver<String>>>,
     moved: Notify,
+    left: CancellationToken,
 }
 
 impl Terminal {
@@ -82,6 +84,7 @@ impl Terminal {
             queue,
             waiting: Mutex::new(Some(waiting)),
             moved: Notify::new(),
+            left: CancellationToken::new(),
         }
     }
 
@@ -156,6 +159,16 @@ impl Terminal {
                 .with_context(|| format!("keep the clock's offset in {}", path.display()))?;
         }
         Ok(show_span(offset))
+    }
+
+    /// Notes that nobody sits here any more.
+    pub fn close(&self) {
+        self.left.cancel();
+    }
+
+    /// Resolves when nobody sits here any more.
+    pub async fn closed(&self) {
+        self.left.cancelled().await;
     }
 
     /// Resolves after the clock was moved.
