@@ -315,7 +315,7 @@ impl Room {
             .members
             .keys()
             .map(|known| (strsim::jaro_winkler(known, &name), known))
-            .filter(|(likeness, known)| *likeness > 0.7 && **known != name)
+            .filter(|(likeness, known)| *likeness > 0.65 && **known != name)
             .max_by(|a, b| a.0.total_cmp(&b.0));
         let hint = near.map_or_else(
             || format!("let the member in with `/join {name}`"),

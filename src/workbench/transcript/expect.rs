@@ -104,8 +104,7 @@ mod tests {
         check("> 早", "> 早上", false);
         check("points 小红 +[…]", "points 小红 +34", true);
         check("points 小红 +[…]", "points 小红 -34", false);
-        check("card […] 已领 […]/3", "card 🧧 已领 1/3", false);
-        check("card […]已领 […]/3", "card 🧧 已领 1/3", true);
+        check("card […] 已领 […]/3", "card 🧧 已领 1/3", true);
         check("> a[…]b[…]c", "> axbxbxc", true);
         check("> ab[…]b", "> ab", false);
         check("> […]", "> 一\n二", false);

@@ -132,6 +132,7 @@ pub fn parse(path: &str, text: &str) -> Result<Transcript, Vec<Fault>> {
     let mut reader = Reader::new(path, text, &front);
     for (index, line) in text.lines().enumerate().skip(head.lines) {
         if let Err(what) = reader.line(index + 1, line.trim_end()) {
+            reader.in_message = false;
             reader.faults.push(Fault::at(path, index + 1, what));
         }
     }

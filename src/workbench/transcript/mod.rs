@@ -39,11 +39,14 @@ impl Fault {
     }
 }
 
+/// Likeness from which a word may have been meant; two signs of which one is right have 0.7.
+const LIKE: f64 = 0.65;
+
 /// The nearest of some words, if one is near.
 pub(crate) fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     known
         .map(|candidate| (strsim::jaro_winkler(candidate, word), candidate))
-        .filter(|(likeness, _)| *likeness > 0.7)
+        .filter(|(likeness, _)| *likeness > LIKE)
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .map(|(_, candidate)| candidate)
 }
