@@ -1,3 +1,9 @@
 //! Arguments, then run.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+fn main() -> ExitCode {
+    qundao::cli::Args::parse().run()
+}

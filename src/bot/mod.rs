@@ -11,6 +11,7 @@ use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use anyhow::Context;
+use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -197,6 +198,11 @@ fn fire_due(
             tracing::debug!("the lanes have stopped; the timer fires with the next start");
         }
     }
+}
+
+/// The chance of a test: everything that follows from a number.
+pub fn secret_from(seed: u64) -> [u8; 32] {
+    Sha256::digest(seed.to_be_bytes()).into()
 }
 
 /// 32 bytes of chance from the operating system.

@@ -1,1 +1,193 @@
-//! The command line.
+//! The command line: what can be asked, and the code that answers with.
+//!
+//! 0 all is well · 1 problems were found · 2 the arguments make no sense · 3 could not start.
+
+mod check;
+mod connect;
+mod doctor;
+mod init;
+mod ledger;
+mod log;
+mod run;
+mod serve;
+mod test;
+
+use std::io::{IsTerminal as _, Write as _};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
+
+/// Qundao 群岛: one bot that runs communities on the chat platforms where they already live.
+#[derive(Debug, Parser)]
+#[command(name = "qundao", version, max_term_width = 100, after_help = EXAMPLES)]
+pub struct Args {
+    /// Configuration to use · 配置文件
+    #[arg(long, global = true, value_name = "FILE", default_value = "config.toml")]
+    pub config: PathBuf,
+
+    /// Colours in the output · 颜色
+    #[arg(long, global = true, value_enum, default_value_t = Color::Auto)]
+    pub color: Color,
+
+    /// Answer in JSON, where a program may want to read it · 以 JSON 输出
+    #[arg(long, global = true)]
+    pub json: bool,
+
+    /// What to do; without it the bot runs · 不写就是运行
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  qundao init my-group        write a folder to start from · 生成起步目录
+  cd my-group && qundao       run; type as a member of the group · 运行，在终端里聊天
+  qundao check                is the configuration right, do the scripts compile? · 检查
+  qundao test                 play every transcript · 跑测试
+  printf '阿明: 签到\\n' | qundao   play lines from a pipe · 从管道输入
+
+Exit codes: 0 well, 1 problems found, 2 wrong arguments, 3 could not start.";
+
+/// Commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the bot (the default) · 运行
+    Run,
+    /// Check configuration and scripts, show every problem · 检查配置和脚本
+    Check,
+    /// Play transcripts and compare what happens with what is written · 跑测试
+    Test {
+        /// Transcripts; without any, all in scripts/ and rules/
+        files: Vec<PathBuf>,
+        /// Write down what happened instead of complaining; look at the difference afterwards
+        #[arg(long)]
+        accept: bool,
+    },
+    /// The book of points · 积分账本
+    Ledger {
+        /// What to do with it
+        #[command(subcommand)]
+        command: LedgerCommand,
+    },
+    /// Write a folder to start from; overwrites nothing · 生成起步目录
+    Init {
+        /// Where
+        dir: PathBuf,
+    },
+    /// See whether everything is in place to run well · 体检
+    Doctor,
+    /// Print completions for a shell · 命令补全
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Commands of the ledger.
+#[derive(Debug, Subcommand)]
+pub enum LedgerCommand {
+    /// Check that every entry balances and every balance is the sum of its entries · 核对
+    Verify,
+}
+
+/// When to use colours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On a terminal, unless NO_COLOR is set.
+    Auto,
+    /// Yes.
+    Always,
+    /// No.
+    Never,
+}
+
+impl Color {
+    /// Whether standard output gets colours.
+    pub fn is_on(self) -> bool {
+        let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        match self {
+            Self::Always => true,
+            Self::Never => false,
+            Self::Auto => wanted && std::io::stdout().is_terminal(),
+        }
+    }
+}
+
+/// How a command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// All is well.
+    Well,
+    /// Problems were found and shown.
+    Problems,
+    /// The bot could not start; the reason was shown.
+    NotStarted,
+}
+
+impl From<End> for ExitCode {
+    fn from(end: End) -> Self {
+        match end {
+            End::Well => Self::SUCCESS,
+            End::Problems => Self::from(1),
+            End::NotStarted => Self::from(3),
+        }
+    }
+}
+
+impl Args {
+    /// Does what was asked. Wrong arguments have ended the program before with code 2.
+    pub fn run(self) -> ExitCode {
+        let end = match &self.command {
+            None | Some(Command::Run) => run::run(&self),
+            Some(Command::Check) => check::run(&self),
+            Some(Command::Test { files, accept }) => test::run(&self, files, *accept),
+            Some(Command::Ledger { command: LedgerCommand::Verify }) => ledger::verify(&self),
+            Some(Command::Init { dir }) => init::run(dir),
+            Some(Command::Doctor) => doctor::run(&self),
+            Some(Command::Completions { shell }) => {
+                let mut text = Vec::new();
+                clap_complete::generate(*shell, &mut Self::command(), "qundao", &mut text);
+                say(&String::from_utf8_lossy(&text));
+                End::Well
+            }
+        };
+        end.into()
+    }
+}
+
+/// Prints to standard output. A reader who has gone (`| head`) is no mistake of ours.
+fn say(text: &str) {
+    let _ = std::io::stdout().write_all(text.as_bytes());
+}
+
+/// Prints to standard error.
+fn complain(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{}", text.trim_end());
+}
+
+/// The runtime that commands with a bot need.
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    use anyhow::Context as _;
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().context("start the runtime")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_arguments_are_well_formed() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn flags_are_understood_before_and_after_the_command() {
+        let args = Args::parse_from(["qundao", "test", "a.chat", "--accept", "--config", "x.toml"]);
+        assert_eq!(args.config, PathBuf::from("x.toml"));
+        let Some(Command::Test { files, accept }) = args.command else { panic!("not test") };
+        assert_eq!((files, accept), (vec![PathBuf::from("a.chat")], true));
+        assert!(Args::parse_from(["qundao"]).command.is_none());
+        assert!(Args::try_parse_from(["qundao", "dance"]).is_err());
+    }
+}

@@ -6,7 +6,7 @@ use crate::clock::TimeMs;
 use crate::community::Community;
 use crate::id::ScriptName;
 use crate::script::protocol::{Command, HandlerId, ParamKind};
-use crate::value::{Value, ValueMap};
+use crate::value::ValueMap;
 
 /// What a text asks for.
 #[derive(Debug)]
@@ -69,7 +69,6 @@ fn arguments(
             if param.required {
                 return Err(index);
             }
-            args.insert(param.name.clone(), Value::Unit);
             continue;
         };
         if param.kind == ParamKind::Text {

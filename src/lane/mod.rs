@@ -69,6 +69,8 @@ pub enum Message {
     Reload(Arc<Registry>, Arc<Config>),
     /// Events wait in these communities since the last process.
     Resume(Vec<CommunityId>),
+    /// The database knows more than memory does about this community.
+    Forget(CommunityId),
     /// The bot stops: what has not begun is set aside in the database.
     SetAside,
 }
@@ -231,6 +233,7 @@ impl Lanes {
             Message::Bounced(item, refused) => self.bounced(*item, refused),
             Message::Reload(registry, config) => self.reload(registry, config),
             Message::Resume(communities) => self.resume(communities),
+            Message::Forget(id) => self.forget(id),
             Message::SetAside => self.set_aside(),
         }
     }
@@ -378,6 +381,14 @@ impl Lanes {
                 lane.uncommitted = lane.uncommitted.saturating_sub(1);
                 self.step(id);
             }
+        }
+    }
+
+    /// Loads a community anew before its next event.
+    fn forget(&mut self, id: CommunityId) {
+        if let Some(lane) = self.lanes.get_mut(&id) {
+            lane.recovering = true;
+            self.step(id);
         }
     }
 

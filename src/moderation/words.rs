@@ -27,6 +27,12 @@ pub struct WordProblem {
     pub message: String,
 }
 
+impl std::fmt::Display for WordProblem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}: {}", self.path, self.line, self.message)
+    }
+}
+
 /// One list, ready to match.
 #[derive(Debug)]
 struct WordList {

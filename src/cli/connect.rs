@@ -1,0 +1,176 @@
+//! What the commands need of other parts, in one place: configuration, scripts, host, store.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+
+use crate::bot::{Parts, secret_from};
+use crate::config::{Config, WatchGuard};
+use crate::moderation::WordLists;
+use crate::script::protocol::{Manifest, ScriptError, ScriptHost, ScriptLimits, Source};
+use crate::script::{InProcessHost, InlineHost, diagnostic, lint, load as scripts};
+use crate::store::sqlite::Sqlite;
+use crate::store::{Store, StoreError, Verification};
+use crate::workbench::doctor::{Check, Health};
+use crate::workbench::transcript::CaseSetup;
+
+/// Folder of word lists, beside the features that use them.
+const WORDS: &str = "words";
+
+/// A configuration with the scripts of its folders.
+pub struct Workspace {
+    /// The configuration.
+    pub config: Arc<Config>,
+    /// Every script of both folders.
+    pub sources: Vec<Source>,
+    /// Files that could not be read as scripts or word lists.
+    pub problems: Vec<String>,
+}
+
+/// Reads the configuration; the error is every problem, as a picture.
+pub fn load_config(path: &Path, color: bool) -> Result<Config, String> {
+    crate::config::load(path).map_err(|problems| {
+        let source = std::fs::read_to_string(path).unwrap_or_default();
+        crate::config::render(&problems, &source, color)
+    })
+}
+
+/// Reads both; the error is every problem, ready to print.
+pub fn load(path: &Path, color: bool) -> Result<Workspace, String> {
+    let config = load_config(path, color)?;
+    let (sources, wrong) = scripts::read(&config.bot.scripts, &config.bot.rules);
+    let (_, wrong_words) = words(&config);
+    let problems = wrong
+        .iter()
+        .map(ToString::to_string)
+        .chain(wrong_words.iter().map(ToString::to_string))
+        .collect();
+    Ok(Workspace { config: Arc::new(config), sources, problems })
+}
+
+/// The word lists, and what is wrong with them.
+pub fn words(config: &Config) -> (WordLists, Vec<crate::moderation::WordProblem>) {
+    WordLists::load(&config.bot.scripts.join(WORDS))
+}
+
+/// A host that runs scripts on threads of this process.
+pub fn script_host(limits: &ScriptLimits) -> anyhow::Result<Arc<dyn ScriptHost>> {
+    let host = InProcessHost::new(limits.clone()).context("start the script threads")?;
+    Ok(Arc::new(host))
+}
+
+/// Compiles every script; manifests of the good, mistakes of the others.
+pub fn compile(
+    config: &Config,
+    sources: &[Source],
+) -> anyhow::Result<(Vec<Manifest>, Vec<ScriptError>)> {
+    let host = InlineHost::new(config.limits.script.clone()).context("start a script thread")?;
+    let (mut good, mut bad) = (Vec::new(), Vec::new());
+    for source in sources {
+        match host.check(source) {
+            Ok(manifest) => good.push(manifest),
+            Err(errors) => bad.extend(errors),
+        }
+    }
+    bad.extend(lint::clashes(&good));
+    Ok((good, bad))
+}
+
+/// Settings of the configuration that no script declares, as pictures.
+pub fn check_settings(config: &Config, manifests: &[Manifest], color: bool) -> Vec<String> {
+    match crate::config::resolve(config, manifests) {
+        Ok(_) => Vec::new(),
+        Err(problems) => {
+            let source = std::fs::read_to_string(&config.path).unwrap_or_default();
+            vec![crate::config::render(&problems, &source, color)]
+        }
+    }
+}
+
+/// Shows mistakes in scripts with the lines they stand in.
+pub fn picture(errors: &[ScriptError], sources: &[Source], color: bool) -> String {
+    errors
+        .iter()
+        .map(|error| match sources.iter().find(|source| source.path == error.path) {
+            Some(source) => format!("{}\n", diagnostic::render(&source.text, error, color)),
+            None => format!("{error}\n"),
+        })
+        .collect()
+}
+
+/// The parts of a bot that plays a transcript.
+pub fn parts_of_case(workspace: &Workspace, setup: &CaseSetup<'_>) -> anyhow::Result<Parts> {
+    let sources: Vec<Source> =
+        workspace.sources.iter().filter(|source| setup.picks(source)).cloned().collect();
+    let mut config = setup.config(&workspace.config);
+    setup.apply_settings(&mut config, &sources);
+    let host = InlineHost::new(config.limits.script.clone()).context("start a script thread")?;
+    Ok(Parts {
+        host: Arc::new(host),
+        words: words(&config).0,
+        config: Arc::new(config),
+        clock: setup.clock.clone(),
+        secret: secret_from(setup.front.seed),
+        store: setup.store.clone(),
+        sources,
+        adapters: vec![setup.console.clone()],
+    })
+}
+
+/// Opens the store that the configuration names.
+///
+/// # Errors
+/// What the store says.
+pub async fn open_store(config: &Config) -> Result<Arc<dyn Store>, StoreError> {
+    let path = config.store.url.strip_prefix("sqlite:").unwrap_or(&config.store.url);
+    if path == ":memory:" {
+        return Ok(Arc::new(Sqlite::in_memory().await?));
+    }
+    Ok(Arc::new(Sqlite::open(&config.bot.data.join(path)).await?))
+}
+
+/// Checks every ledger of the store.
+///
+/// # Errors
+/// The store cannot be opened.
+pub async fn verify_ledger(config: &Config) -> anyhow::Result<Verification> {
+    let store = open_store(config).await?;
+    let found = store.verify().await?;
+    store.close().await;
+    Ok(found)
+}
+
+/// Opens the store and looks at it; a running bot is fine too, and said.
+pub async fn check_store(config: &Config) -> Vec<Check> {
+    let store = match open_store(config).await {
+        Ok(store) => store,
+        Err(StoreError::InUse(why)) => {
+            let found = format!("in use, so it was not looked at: {why}");
+            return vec![Check::new("store", Health::Warning, found)];
+        }
+        Err(error) => return vec![Check::new("store", Health::Problem, error.to_string())],
+    };
+    let checks = match store.verify().await {
+        Err(error) => vec![Check::new("store", Health::Problem, error.to_string())],
+        Ok(found) if found.broken.is_empty() => {
+            let found = format!(
+                "file and ledger are sound: {} communities, {} transfers, {} packets",
+                found.communities, found.transfers, found.packets
+            );
+            vec![Check::new("store", Health::Ok, found)]
+        }
+        Ok(found) => {
+            let broken = found.broken.into_iter();
+            broken.map(|what| Check::new("store", Health::Problem, what)).collect()
+        }
+    };
+    store.close().await;
+    checks
+}
+
+/// Tells of changed files: one message for each burst of changes; dropping the guard ends it.
+pub fn watch(config: &Config) -> anyhow::Result<(tokio::sync::mpsc::Receiver<()>, WatchGuard)> {
+    let paths = vec![config.path.clone(), config.bot.scripts.clone(), config.bot.rules.clone()];
+    crate::config::watch(paths).context("watch config.toml and the folders of scripts")
+}

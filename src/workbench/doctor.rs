@@ -1,0 +1,209 @@
+//! Doctor: is everything in place for the bot to run well, and if not, what is to be done?
+//!
+//! Checks that need a running bot or the store are handed in by the caller as lines; everything
+//! that a look at the machine can tell is found here.
+
+use std::path::Path;
+
+use serde::Serialize;
+
+use crate::adapter::ADAPTERS;
+use crate::config::Config;
+
+/// How a check went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Health {
+    /// As it should be.
+    Ok,
+    /// Works, but somebody should know.
+    Warning,
+    /// Does not work.
+    Problem,
+}
+
+/// One line of the report.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Check {
+    /// What was looked at.
+    pub name: &'static str,
+    /// How it went.
+    pub health: Health,
+    /// What was found, and the next step where one is needed.
+    pub found: String,
+}
+
+impl Check {
+    /// A line.
+    pub fn new(name: &'static str, health: Health, found: impl Into<String>) -> Self {
+        Self { name, health, found: found.into() }
+    }
+}
+
+/// The report as lines for people.
+pub fn show(checks: &[Check], color: bool) -> String {
+    let line = |check: &Check| {
+        let (mark, code) = match check.health {
+            Health::Ok => ("✓", "32"),
+            Health::Warning => ("⚠", "33"),
+            Health::Problem => ("✗", "31"),
+        };
+        let mark = if color { format!("\x1b[{code}m{mark}\x1b[0m") } else { mark.to_owned() };
+        format!("{mark} {:<8} {}\n", check.name, check.found)
+    };
+    checks.iter().map(line).collect()
+}
+
+/// What a look at the machine tells.
+pub fn machine(config: &Config, now_ms: i64) -> Vec<Check> {
+    let mut checks = vec![clock(now_ms)];
+    checks.extend(data_folder(&config.bot.data));
+    checks.push(free_disk(&config.bot.data));
+    checks.push(secrets(&config.path));
+    checks.extend(adapters(config));
+    checks
+}
+
+/// The clock cannot be before this program was written: 2026-01-01.
+const EARLIEST_MS: i64 = 1_767_225_600_000;
+
+fn clock(now_ms: i64) -> Check {
+    if now_ms < EARLIEST_MS {
+        let found = "the clock of this machine is years behind; set it, or every timer is wrong";
+        return Check::new("clock", Health::Problem, found);
+    }
+    Check::new("clock", Health::Ok, "plausible")
+}
+
+fn data_folder(data: &Path) -> Vec<Check> {
+    if !data.exists() {
+        let found = format!("{} is not there yet; the first run makes it", data.display());
+        return vec![Check::new("data", Health::Ok, found)];
+    }
+    let mut checks = vec![match tempfile_in(data) {
+        Ok(()) => Check::new("data", Health::Ok, format!("{} can be written", data.display())),
+        Err(error) => {
+            let found = format!("{} cannot be written: {error}", data.display());
+            Check::new("data", Health::Problem, found)
+        }
+    }];
+    checks.extend(open_to_others(data, "data"));
+    checks
+}
+
+/// Writes and removes a small file.
+fn tempfile_in(folder: &Path) -> std::io::Result<()> {
+    let path = folder.join(format!(".doctor-{}", std::process::id()));
+    std::fs::File::create_new(&path)?;
+    std::fs::remove_file(&path)
+}
+
+/// What members said and wrote is nobody else's business on this machine.
+#[cfg(unix)]
+fn open_to_others(path: &Path, name: &'static str) -> Option<Check> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let mode = std::fs::metadata(path).ok()?.permissions().mode() & 0o777;
+    (mode & 0o007 != 0).then(|| {
+        let path = path.display();
+        let found = format!("{path} is open to everybody (mode {mode:o}); `chmod o-rwx {path}`");
+        Check::new(name, Health::Warning, found)
+    })
+}
+
+#[cfg(not(unix))]
+fn open_to_others(_: &Path, _: &'static str) -> Option<Check> {
+    None
+}
+
+/// config.toml may hold secrets.
+fn secrets(config: &Path) -> Check {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = std::fs::metadata(config).map(|found| found.permissions().mode() & 0o777);
+        if let Ok(mode) = mode
+            && mode & 0o022 != 0
+        {
+            let path = config.display();
+            let found =
+                format!("{path} can be changed by others (mode {mode:o}); `chmod go-w {path}`");
+            return Check::new("config", Health::Warning, found);
+        }
+    }
+    Check::new("config", Health::Ok, format!("{}", config.display()))
+}
+
+/// Below this the bot stops taking events.
+const DISK_LEAST_MB: u64 = 64;
+
+/// Below this somebody should know.
+const DISK_WARN_MB: u64 = 1024;
+
+fn free_disk(data: &Path) -> Check {
+    let there = data.ancestors().find(|path| path.exists()).unwrap_or(Path::new("."));
+    match free_mb(there) {
+        None => Check::new("disk", Health::Warning, "free space is unknown on this system"),
+        Some(mb) if mb < DISK_LEAST_MB => {
+            let found = format!("{mb} MB free, too little to run; make room");
+            Check::new("disk", Health::Problem, found)
+        }
+        Some(mb) if mb < DISK_WARN_MB => {
+            Check::new("disk", Health::Warning, format!("{mb} MB free; make room soon"))
+        }
+        Some(mb) => Check::new("disk", Health::Ok, format!("{} GB free", mb / 1024)),
+    }
+}
+
+#[cfg(unix)]
+fn free_mb(path: &Path) -> Option<u64> {
+    let found = nix::sys::statvfs::statvfs(path).ok()?;
+    #[allow(clippy::unnecessary_cast)] // the width of these fields differs between systems
+    let bytes = (found.blocks_available() as u64).saturating_mul(found.fragment_size() as u64);
+    Some(bytes / (1024 * 1024))
+}
+
+#[cfg(not(unix))]
+fn free_mb(_: &Path) -> Option<u64> {
+    None
+}
+
+fn adapters(config: &Config) -> Vec<Check> {
+    if config.adapters.is_empty() {
+        let found = "none is on, so nobody can talk to the bot; add `[adapters.console]`";
+        return vec![Check::new("adapters", Health::Problem, found)];
+    }
+    let line = |name: &String| match ADAPTERS.iter().find(|spec| spec.name == name) {
+        Some(spec) => Check::new("adapter", Health::Ok, format!("{name}: {}", spec.about)),
+        None => {
+            let found = format!("{name} is not part of this program; remove `[adapters.{name}]`");
+            Check::new("adapter", Health::Problem, found)
+        }
+    };
+    config.adapters.keys().map(line).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shows_marks() {
+        let checks = [
+            Check::new("config", Health::Ok, "fine"),
+            Check::new("disk", Health::Warning, "80 MB free; make room soon"),
+            Check::new("store", Health::Problem, "locked"),
+        ];
+        assert_eq!(
+            show(&checks, false),
+            "✓ config   fine\n⚠ disk     80 MB free; make room soon\n✗ store    locked\n"
+        );
+    }
+
+    #[test]
+    fn a_folder_that_can_be_written_is_well() {
+        let folder = tempfile::tempdir().expect("a folder");
+        assert_eq!(data_folder(folder.path())[0].health, Health::Ok);
+        assert_eq!(clock(0).health, Health::Problem);
+        assert!(matches!(free_disk(folder.path()).health, Health::Ok | Health::Warning));
+    }
+}
