@@ -63,7 +63,8 @@ where
             }
             Err(trouble) => {
                 is_well = false;
-                output.write_all(format!("{}\n", plain_line(&line)).as_bytes()).await?;
+                // As a comment, so that the output stays a transcript.
+                output.write_all(format!("# {}\n", plain_line(&line)).as_bytes()).await?;
                 let what = plain_line(&trouble.to_string());
                 let text = format!("stdin:{}: {what}\n", input.number);
                 errors.write_all(text.as_bytes()).await?;
