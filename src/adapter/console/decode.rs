@@ -2,6 +2,7 @@
 
 use crate::clock::TimeMs;
 use crate::event::{Actor, Element, Envelope, EventKind, KeyQuality, Place as EventPlace};
+use crate::value::Role;
 
 use super::room::{HOME, Place, Room};
 use super::typed::{Misread, Pointer, Spot, Typed};
@@ -47,15 +48,7 @@ pub fn decode(room: &mut Room, typed: &Typed, at: TimeMs) -> Result<Option<Envel
             let deed = Deed { name: name.clone(), place: Place::Group(group), at };
             Ok(Some(deed.tell(room, EventKind::Left { removed_by: None })))
         }
-        Typed::Role { name, role } => {
-            let group = room.here().to_owned();
-            room.may_act(name, Some(&group), TimeMs::MAX)?;
-            if let Some(guest) = room.guest_mut(name) {
-                guest.role = *role;
-            }
-            let deed = Deed { name: name.clone(), place: Place::Group(group), at };
-            Ok(Some(deed.tell(room, EventKind::Updated)))
-        }
+        Typed::Role { name, role } => change_role(room, name, *role, at).map(Some),
         Typed::Clock(_)
         | Typed::As(_)
         | Typed::Group(_)
@@ -66,23 +59,14 @@ pub fn decode(room: &mut Room, typed: &Typed, at: TimeMs) -> Result<Option<Envel
     }
 }
 
-/// The member whom a line needs in the room and who is not there, if there is one.
-pub fn stranger<'a>(room: &Room, typed: &'a Typed) -> Option<&'a str> {
-    let name = match typed {
-        Typed::Say { who, .. } | Typed::Press { who, .. } | Typed::React { who, .. } => {
-            who.as_deref()?
-        }
-        Typed::As(name) | Typed::Role { name, .. } => name,
-        Typed::Join { .. }
-        | Typed::Leave { .. }
-        | Typed::Clock(_)
-        | Typed::Group(_)
-        | Typed::Who
-        | Typed::Messages
-        | Typed::Help
-        | Typed::Quit => return None,
-    };
-    room.guest(name).is_none().then_some(name)
+fn change_role(room: &mut Room, name: &str, role: Role, at: TimeMs) -> Result<Envelope, Misread> {
+    let group = room.here().to_owned();
+    room.may_act(name, Some(&group), TimeMs::MAX)?;
+    if let Some(guest) = room.guest_mut(name) {
+        guest.role = role;
+    }
+    let deed = Deed { name: name.to_owned(), place: Place::Group(group), at };
+    Ok(deed.tell(room, EventKind::Updated))
 }
 
 /// Who does something, where and when.
@@ -225,8 +209,8 @@ mod tests {
 
     fn room() -> Room {
         let mut room = Room::new("t", &["群岛".into(), "二群".into()]);
-        room.admit("阿明", crate::value::Role::Owner, false, &[]);
-        room.admit("小红", crate::value::Role::Member, false, &["群岛".into()]);
+        room.admit("阿明", Role::Owner, false, &[]);
+        room.admit("小红", Role::Member, false, &["群岛".into()]);
         room
     }
 

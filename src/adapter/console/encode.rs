@@ -147,27 +147,10 @@ pub fn perform(room: &mut Room, request: &Request, now: TimeMs) -> (Outcome, Opt
         Call::Pin { message } => on_message(room.message_mut(message).cloned(), |posted| {
             format!("📌 置顶：{}", beginning(posted))
         }),
-        Call::Mute { member, until } => on_member(room, member, |room, name| {
-            if let Some(guest) = room.guest_mut(name) {
-                guest.muted_until = *until;
-            }
-            format!("🔇 {name} 被禁言 {}", say_span(until.saturating_sub(now)))
-        }),
-        Call::Unmute { member } => on_member(room, member, |room, name| {
-            if let Some(guest) = room.guest_mut(name) {
-                guest.muted_until = 0;
-            }
-            format!("🔊 {name} 可以说话了")
-        }),
-        Call::Kick { member } => on_member(room, member, |room, name| {
-            remove(room, name, &group);
-            format!("👢 {name} 被移出了 {}", plain_line(&group))
-        }),
-        Call::Ban { member } => on_member(room, member, |room, name| {
-            remove(room, name, &group);
-            room.ban(name);
-            format!("⛔ {name} 被拉黑，不能再进 {}", plain_line(&group))
-        }),
+        Call::Mute { member, .. }
+        | Call::Unmute { member }
+        | Call::Kick { member }
+        | Call::Ban { member } => punish(room, &request.call, member, &group, now),
     }
 }
 
@@ -214,23 +197,44 @@ fn on_message(
     (done(), Some(Shown::Action(say(&posted))))
 }
 
-fn on_member(
+/// What is done to a member.
+fn punish(
     room: &mut Room,
+    call: &Call,
     member: &Ref,
-    act: impl FnOnce(&mut Room, &str) -> String,
+    group: &str,
+    now: TimeMs,
 ) -> (Outcome, Option<Shown>) {
     let name = plain_line(member.local());
-    if room.guest(&name).is_none() {
+    let Some(guest) = room.guest_mut(&name) else {
         return (Outcome::Permanent { reason: format!("`{name}` is not here") }, None);
-    }
-    let text = act(room, &name);
+    };
+    let shown_group = plain_line(group);
+    let text = match call {
+        Call::Mute { until, .. } => {
+            guest.muted_until = *until;
+            format!("🔇 {name} 被禁言 {}", say_span(until.saturating_sub(now)))
+        }
+        Call::Unmute { .. } => {
+            guest.muted_until = 0;
+            format!("🔊 {name} 可以说话了")
+        }
+        Call::Kick { .. } => {
+            guest.groups.remove(group);
+            format!("👢 {name} 被移出了 {shown_group}")
+        }
+        Call::Ban { .. } => {
+            guest.groups.remove(group);
+            room.ban(&name);
+            format!("⛔ {name} 被拉黑，不能再进 {shown_group}")
+        }
+        Call::Send { .. }
+        | Call::Card { .. }
+        | Call::Delete { .. }
+        | Call::React { .. }
+        | Call::Pin { .. } => return gone(),
+    };
     (done(), Some(Shown::Action(text)))
-}
-
-fn remove(room: &mut Room, name: &str, group: &str) {
-    if let Some(guest) = room.guest_mut(name) {
-        guest.groups.remove(group);
-    }
 }
 
 fn done() -> Outcome {

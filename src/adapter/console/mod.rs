@@ -26,7 +26,7 @@ use super::{
 use crate::clock::TimeMs;
 use crate::id::Ref;
 
-pub use decode::{decode, stranger};
+pub use decode::decode;
 pub use plain::{plain, plain_line};
 pub use room::{Guest, HOME, Room, check_name};
 pub use span::{parse_span, show_span};

@@ -46,7 +46,10 @@ pub async fn run(
             return Ok(());
         }
         let line = tokio::select! {
-            () = stop.cancelled() => return Ok(()),
+            () = stop.cancelled() => {
+                leave_line();
+                return Ok(());
+            }
             line = lines.recv() => line,
         };
         let Some(Line { text, columns, rows }) = line else { return Ok(()) };
@@ -69,6 +72,14 @@ pub async fn run(
             }
         }
     }
+}
+
+/// Ends bracketed paste and the half-typed line, which the editor's thread cannot do any more.
+fn leave_line() {
+    use std::io::Write as _;
+    let mut stdout = std::io::stdout();
+    // Nothing is left to do about a terminal that is gone.
+    let _ = stdout.write_all(b"\x1b[?2004l\r\n").and_then(|()| stdout.flush());
 }
 
 /// A line as it was typed, and the size of the terminal then.

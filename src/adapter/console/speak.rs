@@ -2,7 +2,7 @@
 
 use crate::event::Envelope;
 
-use super::decode::{decode, stranger};
+use super::decode::decode;
 use super::plain::plain_line;
 use super::room::{Place, Room};
 use super::terminal::Terminal;
@@ -51,17 +51,7 @@ pub fn hear(console: &Console, terminal: &Terminal, line: &str) -> Result<Heard,
                 return join(&mut room, terminal, &speaker);
             }
         }
-        Typed::As(name) => {
-            let is_new = stranger(&room, &typed).is_some();
-            let here = room.here().to_owned();
-            let is_away = !room.guest(name).is_some_and(|guest| guest.groups.contains(&here));
-            if is_new || is_away {
-                let heard = join(&mut room, terminal, name)?;
-                room.set_speaker(name);
-                return Ok(heard);
-            }
-            room.set_speaker(name);
-        }
+        Typed::As(name) => return speak_as(&mut room, terminal, name),
         Typed::Say { .. }
         | Typed::Press { .. }
         | Typed::React { .. }
@@ -73,6 +63,14 @@ pub fn hear(console: &Console, terminal: &Terminal, line: &str) -> Result<Heard,
         }
     }
     Ok(Heard::Nothing)
+}
+
+/// Lets somebody else speak, who comes in if she is not there.
+fn speak_as(room: &mut Room, terminal: &Terminal, name: &str) -> Result<Heard, Misread> {
+    let is_here = room.guest(name).is_some_and(|guest| guest.groups.contains(room.here()));
+    let heard = if is_here { Heard::Nothing } else { join(room, terminal, name)? };
+    room.set_speaker(name);
+    Ok(heard)
 }
 
 /// Lets somebody into the group in front.

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use tokio::io::{AsyncBufReadExt as _, AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader};
 
-use crate::adapter::console::{Misread, Room, Spot, Typed, command, named, plain_line};
+use crate::adapter::console::{Misread, Room, Spot, Typed, command, named, plain, plain_line};
 use crate::report::Line;
 
 use super::front::{FrontMatter, Home};
@@ -40,7 +40,7 @@ where
 {
     let mut input = Input { reader: BufReader::new(input), ahead: VecDeque::new(), number: 0 };
     let (head, echoed) = input.head().await?;
-    output.write_all(echoed.as_bytes()).await?;
+    output.write_all(plain(&echoed).as_bytes()).await?;
     let front = match &head {
         Some(toml) => FrontMatter::read("stdin", toml, 0, 2)?,
         None => FrontMatter::default_head(),
@@ -63,9 +63,10 @@ where
             }
             Err(trouble) => {
                 is_well = false;
-                let text = format!("{}\n", plain_line(&line));
-                output.write_all(text.as_bytes()).await?;
-                let text = format!("stdin:{}: {trouble}\n", input.number);
+                // As a comment, so that the output stays a transcript.
+                output.write_all(format!("# {}\n", plain_line(&line)).as_bytes()).await?;
+                let what = plain_line(&trouble.to_string());
+                let text = format!("stdin:{}: {what}\n", input.number);
                 errors.write_all(text.as_bytes()).await?;
                 errors.flush().await?;
             }
@@ -93,33 +94,11 @@ async fn play(session: &mut Session, line: &str) -> Result<Played, Trouble> {
         return Ok(Played::Text(String::new(), true));
     }
     let typed = read(session, line)?;
-    match &typed {
-        Typed::Quit => return Ok(Played::Quit),
-        Typed::As(name) => {
-            session.admit(name).await?;
-            session.console().room().set_speaker(name);
-            return Ok(Played::Text(format!("# {}\n", plain_line(line)), true));
-        }
-        Typed::Group(name) => {
-            let known = session.console().room().groups().contains(name);
-            if !known {
-                let what = format!("there is no group `{name}`; name it in the head");
-                return Err(Misread(what).into());
-            }
-            session.console().room().set_here(name);
-            return Ok(Played::Text(format!("# {}\n", plain_line(line)), true));
-        }
-        Typed::Who | Typed::Messages | Typed::Help => {
-            return Err(Misread("this works only at the prompt".into()).into());
-        }
-        Typed::Say { who, .. } | Typed::Press { who, .. } | Typed::React { who, .. } => {
-            let speaker = session.console().room().speaker().to_owned();
-            let name = who.clone().unwrap_or(speaker);
-            let name = if name.is_empty() { FIRST_SPEAKER.to_owned() } else { name };
-            session.admit(&name).await?;
-        }
-        Typed::Role { name, .. } => session.admit(name).await?,
-        Typed::Join { .. } | Typed::Leave { .. } | Typed::Clock(_) => {}
+    if typed == Typed::Quit {
+        return Ok(Played::Quit);
+    }
+    if prepare(session, &typed).await? {
+        return Ok(Played::Text(format!("# {}\n", plain_line(line)), true));
     }
     let mut text = written(&session.console().room(), &typed, line);
     let here = session.place(&typed);
@@ -130,6 +109,37 @@ async fn play(session: &mut Session, line: &str) -> Result<Played, Trouble> {
         text.push('\n');
     }
     Ok(Played::Text(text, went_well))
+}
+
+/// Puts whom the line needs into the room; says whether that was all there was to do.
+async fn prepare(session: &Session, typed: &Typed) -> Result<bool, Trouble> {
+    match typed {
+        Typed::As(name) => {
+            session.admit(name).await?;
+            session.console().room().set_speaker(name);
+            return Ok(true);
+        }
+        Typed::Group(name) => {
+            let mut room = session.console().room();
+            if !room.groups().contains(name) {
+                let what = format!("There is no group `{name}`; name it in the head.");
+                return Err(Misread(what).into());
+            }
+            room.set_here(name);
+            return Ok(true);
+        }
+        Typed::Who | Typed::Messages | Typed::Help => {
+            return Err(Misread("This works only at the prompt.".into()).into());
+        }
+        Typed::Say { who, .. } | Typed::Press { who, .. } | Typed::React { who, .. } => {
+            let speaker = session.console().room().speaker().to_owned();
+            let name = who.clone().unwrap_or(speaker);
+            session.admit(if name.is_empty() { FIRST_SPEAKER } else { &name }).await?;
+        }
+        Typed::Role { name, .. } => session.admit(name).await?,
+        Typed::Join { .. } | Typed::Leave { .. } | Typed::Clock(_) | Typed::Quit => {}
+    }
+    Ok(false)
 }
 
 fn read(session: &Session, line: &str) -> Result<Typed, Misread> {
