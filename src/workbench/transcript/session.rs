@@ -22,7 +22,7 @@ use crate::value::Role;
 use super::front::{FrontMatter, Home, MemberEntry};
 
 /// Between two lines, so that no two events have the same time.
-const TICK_MS: i64 = 1000;
+const TICK_MS: i64 = 2000;
 
 /// Moves of the clock stop after so many timers: a timer that sets itself anew for the same
 /// moment would never end otherwise.
