@@ -1,0 +1,95 @@
+//! Ten thousand members grab one packet of a hundred shares at once: nobody gets two, nobody
+//! gets another's, nothing is lost, and everybody who came too late is on record.
+
+mod world;
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use qundao::clock::{Clock, SystemClock};
+use world::{Platform, Setup, in_time, message, number, peek, seed, shipped, sqlite};
+
+const MEMBERS: usize = 10_000;
+const SHARES: i64 = 100;
+const TOTAL: i64 = 1000;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ten_thousand_grabs_have_a_hundred_winners() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("qundao.db");
+    let platform = Platform::willing();
+    let bot = Setup::new(vec![shipped("red_packet")]).start(sqlite(&path).await, &platform).await;
+    let now = SystemClock::default().now();
+    let mut members = vec![seed("sender", TOTAL, now)];
+    members.extend((0..MEMBERS).map(|n| seed(&format!("m{n}"), 0, now)));
+    bot.seed_members(&world::group_ref("g"), members).await.unwrap();
+
+    let inbox = bot.inbox();
+    let text = format!("红包 {TOTAL} {SHARES}");
+    inbox.offer(message("send", "g", "sender", &text, now), None).await;
+    in_time("the packet", bot.settled()).await;
+
+    let commits_before = bot.figures().commits.load(Ordering::Relaxed);
+    let began = Instant::now();
+    let mut grabs = tokio::task::JoinSet::new();
+    for n in 0..MEMBERS {
+        let inbox = Arc::clone(&inbox);
+        grabs.spawn(async move {
+            let grab = message(&format!("grab-{n}"), "g", &format!("m{n}"), "抢", now);
+            inbox.offer(grab, None).await;
+        });
+    }
+    in_time("every offer", grabs.join_all()).await;
+    in_time("every grab", bot.settled()).await;
+    let seconds = began.elapsed().as_secs_f64();
+    let commits = bot.figures().commits.load(Ordering::Relaxed) - commits_before;
+    println!("{MEMBERS} grabs on {SHARES} shares: {seconds:.2} s, {commits} commits");
+
+    let mut db = peek(&path).await;
+    let winners = "SELECT count(DISTINCT person) FROM packet_share WHERE person IS NOT NULL";
+    assert_eq!(number(&mut db, winners).await, SHARES);
+    let taken = "SELECT sum(amount) FROM packet_share WHERE person IS NOT NULL";
+    assert_eq!(number(&mut db, taken).await, TOTAL);
+    let paid = "SELECT sum(credits - debits) FROM ledger_account WHERE kind = 'member'";
+    assert_eq!(number(&mut db, paid).await, TOTAL);
+    let refused = "SELECT count(*) FROM event WHERE key LIKE 'grab-%'
+        AND json_extract(outcome, '$.lines[0].code') = 'empty'";
+    assert_eq!(number(&mut db, refused).await, MEMBERS as i64 - SHARES);
+    let events = "SELECT count(*) FROM event WHERE key LIKE 'grab-%' AND state = 'done'";
+    assert_eq!(number(&mut db, events).await, MEMBERS as i64);
+    drop(db);
+
+    let found = bot.store().verify().await.unwrap();
+    assert_eq!(found.broken, Vec::<String>::new());
+    bot.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_same_grab_fifty_times_counts_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("qundao.db");
+    let platform = Platform::willing();
+    let bot = Setup::new(vec![shipped("red_packet")]).start(sqlite(&path).await, &platform).await;
+    let now = SystemClock::default().now();
+    let members = ["sender", "a", "b", "c"].map(|name| seed(name, 100, now));
+    bot.seed_members(&world::group_ref("g"), members.to_vec()).await.unwrap();
+    let inbox = bot.inbox();
+    inbox.offer(message("send", "g", "sender", "红包 30 3", now), None).await;
+    for round in 0..50 {
+        for name in ["a", "b"] {
+            inbox.offer(message(&format!("tap-{name}"), "g", name, "抢", now), None).await;
+            let again = message(&format!("tap-{name}-{round}"), "g", name, "抢", now);
+            inbox.offer(again, None).await;
+        }
+    }
+    in_time("every tap", bot.settled()).await;
+    let mut db = peek(&path).await;
+    let taken = "SELECT count(*) FROM packet_share WHERE person IS NOT NULL";
+    assert_eq!(number(&mut db, taken).await, 2);
+    let grabs = "SELECT count(*) FROM ledger_transfer WHERE key LIKE 'grab:%'";
+    assert_eq!(number(&mut db, grabs).await, 2);
+    let kept = "SELECT count(*) FROM event WHERE key IN('tap-a', 'tap-b')";
+    assert_eq!(number(&mut db, kept).await, 2);
+    bot.stop().await.unwrap();
+}
