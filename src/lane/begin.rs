@@ -142,6 +142,7 @@ fn base(turn: &mut Turn, config: &Config) -> Base {
             let now = turn.now;
             if let Some(member) = actor_mut(turn).filter(|member| !member.is_bot) {
                 member.count_message(now, &day);
+                turn.made.touched.extend(turn.event.person);
             }
         }
         EventKind::Joined { .. } => {
@@ -190,7 +191,8 @@ fn note_actor(turn: &mut Turn, person: PersonId, config: &Config) {
         return;
     }
     let at = event.envelope.at.min(turn.now);
-    if !turn.community.members.contains_key(&person) {
+    let is_new = !turn.community.members.contains_key(&person);
+    if is_new {
         turn.community.accounts.insert(actor.id.clone(), person);
         let member = Member::new(actor.id.clone(), &actor.name, at);
         turn.community.members.insert(person, member);
@@ -198,24 +200,29 @@ fn note_actor(turn: &mut Turn, person: PersonId, config: &Config) {
     }
     let given = config.roles.get(&actor.id).copied();
     let Some(member) = turn.community.members.get_mut(&person) else { return };
+    let mut changed = is_new;
     if *member.name != *actor.name {
         member.name = actor.name.as_str().into();
+        changed = true;
     }
     if member.nickname.as_deref() != actor.nickname.as_deref() {
         member.nickname = actor.nickname.as_deref().map(Into::into);
+        changed = true;
     }
-    if let Some(role) = given.or(actor.role) {
-        member.role = role;
-    }
-    member.is_bot = actor.is_bot;
+    let role = given.or(actor.role).unwrap_or(member.role);
+    changed |= role != member.role || actor.is_bot != member.is_bot;
+    (member.role, member.is_bot) = (role, actor.is_bot);
     let leaves = matches!(event.envelope.kind, EventKind::Left { .. });
     let joins = matches!(event.envelope.kind, EventKind::Joined { .. });
     if member.left_at.is_some() && !leaves && !joins && !is_join_request {
         // She speaks, so she is here: the join was missed.
         member.left_at = None;
         member.joined_at = at;
+        changed = true;
     }
-    turn.made.members.push(person);
+    if changed || leaves || joins {
+        turn.made.members.push(person);
+    }
 }
 
 /// Everything that the handlers usually read.

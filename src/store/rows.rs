@@ -21,6 +21,8 @@ pub struct TurnRows {
     pub persons: Vec<PersonRow>,
     /// Members as they are now.
     pub members: Vec<MemberRow>,
+    /// Members of whom only the counters changed.
+    pub touched: Vec<TouchRow>,
     /// Accounts of the ledger that are new.
     pub accounts: Vec<AccountRow>,
     /// Movements of value.
@@ -58,6 +60,7 @@ impl TurnRows {
             groups: Vec::new(),
             persons: Vec::new(),
             members: Vec::new(),
+            touched: Vec::new(),
             accounts: Vec::new(),
             transfers: Vec::new(),
             packets: Vec::new(),
@@ -194,6 +197,24 @@ pub struct MemberRow {
     pub last_day: String,
     /// Tags.
     pub tags: Vec<String>,
+}
+
+/// What a message changes about its author, apart from the rest because it is by far the most
+/// frequent change.
+#[derive(Clone, Debug, Serialize)]
+pub struct TouchRow {
+    /// Whose.
+    pub community: CommunityId,
+    /// Who.
+    pub person: PersonId,
+    /// Messages counted.
+    pub messages: i64,
+    /// Trust 0–4.
+    pub trust: u8,
+    /// Local days with a message.
+    pub active_days: i64,
+    /// The last of them.
+    pub last_day: String,
 }
 
 /// A new account of the ledger.

@@ -3,15 +3,15 @@
 use serde::Serialize;
 
 use super::Turn;
-use crate::community::Breaker;
+use crate::community::{Breaker, Community};
 use crate::config::PrivacyConfig;
 use crate::dispatch::Dispatch;
 use crate::event::{Element, EventKind, plain_text};
-use crate::id::ScriptName;
+use crate::id::{PersonId, ScriptName};
 use crate::refusal::Refusal;
 use crate::report::{Line, Notice};
 use crate::script::protocol::{Answer, HostReply, RunEnd, RunOutcome, ScriptError};
-use crate::store::{EventRow, EventState, TurnRows};
+use crate::store::{EventRow, EventState, TouchRow, TurnRows};
 use crate::text::text;
 use crate::value::ValueMap;
 
@@ -238,6 +238,12 @@ impl Turn {
                 Some(member.row(self.community.id, person))
             })
             .collect();
+        rows.touched = made
+            .touched
+            .into_iter()
+            .filter(|person| !rows.members.iter().any(|row| row.person == *person))
+            .filter_map(|person| touch_row(&self.community, person))
+            .collect();
         rows.persons = std::mem::take(&mut self.new_persons);
         rows.accounts = made.accounts;
         rows.transfers = made.transfers;
@@ -254,6 +260,18 @@ impl Turn {
         rows.deliveries = std::mem::take(&mut self.deliveries);
         rows
     }
+}
+
+fn touch_row(community: &Community, person: PersonId) -> Option<TouchRow> {
+    let member = community.members.get(&person)?;
+    Some(TouchRow {
+        community: community.id,
+        person,
+        messages: member.messages,
+        trust: member.trust,
+        active_days: member.active_days,
+        last_day: member.last_day.clone(),
+    })
 }
 
 /// The row of an event; the text of a message goes into the archive.

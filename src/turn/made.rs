@@ -62,4 +62,6 @@ made! {
     audit: AuditRow,
     /// Members that changed.
     members: PersonId,
+    /// Members of whom only the counters changed.
+    touched: PersonId,
 }

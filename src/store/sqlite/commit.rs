@@ -34,6 +34,10 @@ const MEMBER: &str = "INSERT INTO member(community, person, ref, name, nickname,
     is_bot = excluded.is_bot, joined_at = excluded.joined_at, left_at = excluded.left_at,
     messages = excluded.messages, active_days = excluded.active_days,
     last_day = excluded.last_day, tags = excluded.tags";
+const TOUCH: &str = "UPDATE member SET messages = t.value->>2, trust = t.value->>3,
+    active_days = t.value->>4, last_day = t.value->>5
+  FROM json_each($1) t WHERE member.community = t.value->>0 AND member.person = t.value->>1
+    AND member.messages < t.value->>2"; // a whole row of a later turn may stand there already
 const EVENT: &str = "INSERT INTO event(id, community, grp, person, account, key, kind, at,
     received_at, seed, state, text, body, outcome)
   SELECT value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>6, value->>7,
@@ -131,6 +135,7 @@ fn statements(batch: &[Write]) -> Vec<(&'static str, String)> {
     add(&mut out, PERSON, turns.iter().flat_map(|turn| &turn.persons));
     add(&mut out, ACCOUNT, turns.iter().flat_map(|turn| &turn.persons));
     add(&mut out, MEMBER, turns.iter().flat_map(|turn| &turn.members).map(member_cells));
+    add_touched(&mut out, &turns);
     add(&mut out, EVENT, turns.iter().map(|turn| event_cells(&turn.event)));
     add(&mut out, LEDGER_ACCOUNT, turns.iter().flat_map(|turn| &turn.accounts));
     add(&mut out, TRANSFER, turns.iter().flat_map(|turn| transfer_cells(turn)));
@@ -167,6 +172,18 @@ fn add<T: Serialize>(
         json.push(']');
         out.push((sql, json));
     }
+}
+
+/// Of several turns of one member in a batch only the last counts; `UPDATE … FROM` would pick any.
+fn add_touched(out: &mut Vec<(&'static str, String)>, turns: &[&TurnRows]) {
+    let mut last = std::collections::BTreeMap::new();
+    for row in turns.iter().flat_map(|turn| &turn.touched) {
+        last.insert((row.community, row.person), row);
+    }
+    let cells = last.values().map(|row| {
+        (row.community, row.person, row.messages, row.trust, row.active_days, &row.last_day)
+    });
+    add(out, TOUCH, cells);
 }
 
 /// A key may be set and removed by different turns of one batch: only the last word counts.

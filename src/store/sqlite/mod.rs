@@ -121,6 +121,9 @@ async fn connect(options: SqliteConnectOptions) -> Result<SqliteConnection, Stor
         .busy_timeout(Duration::from_secs(5))
         .statement_cache_capacity(128)
         .pragma("journal_size_limit", "67108864")
+        // 8 MiB of pages, and a checkpoint each 16 MiB of log: fewer writes of the same pages.
+        .pragma("cache_size", "-8192")
+        .pragma("wal_autocheckpoint", "4096")
         .connect()
         .await
         .map_err(failure)?;
