@@ -139,15 +139,18 @@ impl Outbox {
 
     /// How long until something that waits may go; only a clock that flows gets there by waiting.
     fn wait_ms(&self) -> Option<u64> {
-        let next = self
-            .queues
-            .values()
-            .filter(|queue| !queue.busy && !queue.waiting.is_empty())
-            .map(|queue| queue.not_before)
-            .min();
-        self.due.set(next);
-        let wait = (next? - self.clock.now()).max(0);
+        let wait = (self.publish_due()? - self.clock.now()).max(0);
         self.clock.flows().then_some(wait as u64)
+    }
+
+    /// Says when the next delivery that waits may go. Said before the last ticket is given back,
+    /// so that whoever waits for nothing to be under way then knows how far to move the clock.
+    fn publish_due(&self) -> Option<TimeMs> {
+        let waiting =
+            self.queues.values().filter(|queue| !queue.busy && !queue.waiting.is_empty());
+        let next = waiting.map(|queue| queue.not_before).min();
+        self.due.set(next);
+        next
     }
 
     async fn enqueue(&mut self, outgoing: Outgoing) {
@@ -200,10 +203,13 @@ impl Outbox {
             let allowed_at = queue.not_before.max(outgoing.delivery.not_before);
             let allowed_at = allowed_at.max(self.slots.allowed_at(&outgoing.delivery, &self.world));
             if allowed_at > now {
-                // It waits for the clock, so nothing is under way until then.
-                outgoing.ticket = None;
                 queue.not_before = allowed_at;
                 queue.waiting.push_front(outgoing);
+                // It waits for the clock, and so does all behind it: nothing is under way.
+                let tickets: Vec<_> =
+                    queue.waiting.iter_mut().map(|waiting| waiting.ticket.take()).collect();
+                self.publish_due();
+                drop(tickets);
                 return;
             }
             queue.busy = true;
@@ -251,9 +257,8 @@ impl Outbox {
     }
 
     /// Puts a delivery back in front, to be tried later.
-    fn again(&mut self, mut outgoing: Outgoing, after_ms: i64) {
+    fn again(&mut self, outgoing: Outgoing, after_ms: i64) {
         let now = self.clock.now();
-        outgoing.ticket = None;
         let queue = self.queues.entry(outgoing.delivery.to.clone()).or_default();
         queue.not_before = now + after_ms;
         queue.waiting.push_front(outgoing);

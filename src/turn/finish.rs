@@ -178,6 +178,7 @@ impl Turn {
         error: &ScriptError,
         notices: &mut Vec<Notice>,
     ) {
+        let error = &self.placed(run, script, error);
         self.lines.push((Some(run), Line::Failed { error: error.clone() }));
         let limits = self.world.limits();
         let breaker = self.community.breakers.entry(script.clone()).or_insert(Breaker::default());
@@ -194,6 +195,20 @@ impl Turn {
         }
         let community = Some(self.community.id);
         notices.push(Notice { community, text: sentence, is_problem: true });
+    }
+
+    /// A script that is ended from outside does not know where it was; its handler's place is
+    /// known.
+    fn placed(&self, run: usize, script: &ScriptName, error: &ScriptError) -> ScriptError {
+        let mut error = error.clone();
+        let handler = self.runs.get(run).map(|run| usize::from(run.handler));
+        let manifest = self.plan.manifest(script);
+        if error.line == 0
+            && let Some(entry) = manifest.zip(handler).and_then(|(m, at)| m.handlers.get(at))
+        {
+            (error.line, error.column) = (entry.line, 1);
+        }
+        error
     }
 
     /// The core's own lines first, then those of each run in its order.

@@ -1,0 +1,302 @@
+//! When commits are refused or the disk fails: nothing is lost, nothing is doubled, the order of
+//! each community holds, and one bad turn costs no other.
+
+mod world;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::Mutex;
+
+use qundao::adapter::{Accepted, BoxFuture, Inbox};
+use qundao::clock::{Clock, SystemClock, TimeMs};
+use qundao::effect::{Delivery, Destination};
+use qundao::id::{CommunityId, PersonId, Ref};
+use qundao::store::{
+    CommunityRows, EventRow, PacketRows, PointsEntry, Start, Store, StoreError, Verification, Write,
+};
+use tokio::sync::oneshot;
+use world::{Platform, Setup, in_time, message, number, peek, script, seed, shipped, sqlite};
+
+/// Decides whether a batch fails.
+type Fault = Box<dyn FnMut(&[Write]) -> Option<StoreError> + Send>;
+
+/// A real store whose commits fail when the test says so.
+struct Faulty {
+    inner: Arc<dyn Store>,
+    fault: Mutex<Fault>,
+}
+
+impl Faulty {
+    fn new(
+        inner: Arc<dyn Store>,
+        fault: impl FnMut(&[Write]) -> Option<StoreError> + Send + 'static,
+    ) -> Arc<dyn Store> {
+        Arc::new(Self { inner, fault: Mutex::new(Box::new(fault)) })
+    }
+}
+
+macro_rules! pass_on {
+    ($($name:ident($($arg:ident: $kind:ty),*) -> $out:ty;)*) => {$(
+        fn $name<'a>(&'a self, $($arg: $kind),*) -> BoxFuture<'a, $out> {
+            self.inner.$name($($arg),*)
+        }
+    )*};
+}
+
+type R<T> = Result<T, StoreError>;
+
+impl Store for Faulty {
+    fn commit<'a>(&'a self, batch: &'a [Write]) -> BoxFuture<'a, R<()>> {
+        let fault = (self.fault.lock().unwrap())(batch);
+        match fault {
+            Some(error) => Box::pin(async move { Err(error) }),
+            None => self.inner.commit(batch),
+        }
+    }
+
+    fn start(&self) -> BoxFuture<'_, R<Start>> {
+        self.inner.start()
+    }
+    fn community(&self, id: CommunityId) -> BoxFuture<'_, R<CommunityRows>> {
+        self.inner.community(id)
+    }
+    fn communities_of(&self, person: PersonId) -> BoxFuture<'_, R<Vec<CommunityId>>> {
+        self.inner.communities_of(person)
+    }
+    fn points_log(
+        &self,
+        community: CommunityId,
+        person: PersonId,
+        skip: i64,
+        take: i64,
+    ) -> BoxFuture<'_, R<Vec<PointsEntry>>> {
+        self.inner.points_log(community, person, skip, take)
+    }
+    fn packet(&self, community: CommunityId, packet: i64) -> BoxFuture<'_, R<Option<PacketRows>>> {
+        self.inner.packet(community, packet)
+    }
+    fn waiting(&self, community: CommunityId, take: i64) -> BoxFuture<'_, R<Vec<EventRow>>> {
+        self.inner.waiting(community, take)
+    }
+    fn open_deliveries(&self) -> BoxFuture<'_, R<Vec<Delivery>>> {
+        self.inner.open_deliveries()
+    }
+    fn housekeep(&self, texts: TimeMs, keys: TimeMs) -> BoxFuture<'_, R<u64>> {
+        self.inner.housekeep(texts, keys)
+    }
+    fn verify(&self) -> BoxFuture<'_, R<Verification>> {
+        self.inner.verify()
+    }
+    fn close(&self) -> BoxFuture<'_, ()> {
+        self.inner.close()
+    }
+    pass_on! {
+        known(keys: &'a [(Ref, String)]) -> R<Vec<usize>>;
+        persons(accounts: &'a [Ref]) -> R<Vec<Option<PersonId>>>;
+        transfer_amount(community: CommunityId, key: &'a str) -> R<Option<i64>>;
+        slot_of(to: &'a Destination, message: &'a str) -> R<Option<String>>;
+        message_in(to: &'a Destination, slot: &'a str) -> R<Option<String>>;
+    }
+}
+
+fn refused() -> StoreError {
+    StoreError::Constraint("refused by the test".to_owned())
+}
+
+/// Counts what it is asked to count, and says the number.
+fn counter() -> qundao::script::protocol::Source {
+    let text = "//! 数数\ncommand(\"数\", |c| {\n    let n = state::incr(\"community\", \"n\");\n    \
+                points::grant(c.member, 1, \"数\");\n    c.reply(`${n}`);\n});\n";
+    script("counter", text)
+}
+
+/// Whether a batch holds the turn of an event with this key.
+fn holds(batch: &[Write], key: &str) -> bool {
+    batch.iter().any(|write| matches!(write, Write::Turn(rows) if rows.event.key == key))
+}
+
+async fn offer(inbox: &Arc<dyn Inbox>, key: &str, group: &str, at: TimeMs) {
+    inbox.offer(message(key, group, &format!("{group}-a"), "数", at), None).await;
+}
+
+/// What was said in each group.
+fn by_group(platform: &Platform) -> HashMap<String, Vec<String>> {
+    let mut said: HashMap<String, Vec<String>> = HashMap::new();
+    for (group, text) in platform.said() {
+        said.entry(group).or_default().push(text);
+    }
+    said
+}
+
+/// Ten messages in each of three groups; gives the answers and the database.
+async fn thirty_messages(
+    fault: impl FnMut(&[Write]) -> Option<StoreError> + Send + 'static,
+) -> (HashMap<String, Vec<String>>, tempfile::TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("qundao.db");
+    let platform = Platform::willing();
+    let store = Faulty::new(sqlite(&path).await, fault);
+    let mut setup = Setup::new(vec![counter()]);
+    setup.config.limits.commands = 1000;
+    let bot = setup.start(store, &platform).await;
+    let now = SystemClock::default().now();
+    let inbox = bot.inbox();
+    for n in 1..=10 {
+        for group in ["g1", "g2", "g3"] {
+            offer(&inbox, &format!("{group}-{n}"), group, now).await;
+        }
+    }
+    in_time("thirty turns", bot.settled()).await;
+    assert_eq!(bot.store().verify().await.unwrap().broken, Vec::<String>::new());
+    bot.stop().await.unwrap();
+    (by_group(&platform), folder)
+}
+
+fn one_to(n: usize) -> Vec<String> {
+    (1..=n).map(|n| n.to_string()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_commit_that_is_refused_once_is_made_good_turn_by_turn() {
+    let mut failures = 0;
+    let (said, _folder) = thirty_messages(move |batch| {
+        let hit = holds(batch, "g2-4") && failures < 2;
+        failures += usize::from(hit);
+        hit.then(refused)
+    })
+    .await;
+    for group in ["g1", "g2", "g3"] {
+        assert_eq!(said[group], one_to(10), "{group}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_turn_that_is_always_refused_is_set_aside_and_costs_no_other() {
+    let (said, folder) = thirty_messages(|batch| {
+        let bad = batch.iter().any(|write| match write {
+            Write::Turn(rows) => rows.event.key == "g2-4" && !rows.transfers.is_empty(),
+            Write::Deliver(_) | Write::Settle(_) => false,
+        });
+        bad.then(refused)
+    })
+    .await;
+    assert_eq!(said["g1"], one_to(10));
+    assert_eq!(said["g3"], one_to(10));
+    // Nine turns counted, one got the polite line, and no member was shown an internal error.
+    let (numbers, others): (Vec<_>, Vec<_>) =
+        said["g2"].iter().cloned().partition(|text| text.parse::<i64>().is_ok());
+    assert_eq!(numbers, one_to(9));
+    assert_eq!(others.len(), 1);
+    assert!(!others[0].contains("test"), "{others:?}");
+    let mut db = peek(&folder.path().join("qundao.db")).await;
+    let aside = "SELECT count(*) FROM event WHERE key = 'g2-4' AND state = 'quarantined'
+        AND outcome LIKE '%refused by the test%' AND body IS NOT NULL";
+    assert_eq!(number(&mut db, aside).await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_disk_that_fails_for_a_while_loses_nothing() {
+    let mut calls = 0;
+    let (said, _folder) = thirty_messages(move |_| {
+        calls += 1;
+        (calls % 3 != 0).then(|| StoreError::Io("no space left".to_owned()))
+    })
+    .await;
+    for group in ["g1", "g2", "g3"] {
+        assert_eq!(said[group], one_to(10), "{group}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_platform_is_told_only_after_the_commit_and_repeats_change_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("qundao.db");
+    let platform = Platform::willing();
+    let bot = Setup::new(vec![counter()]).start(sqlite(&path).await, &platform).await;
+    let now = SystemClock::default().now();
+    for round in 0..3 {
+        let (receipt, heard) = oneshot::channel();
+        let one = message("once", "g", "a", "数", now);
+        bot.inbox().offer(one, Some(receipt)).await;
+        let accepted = in_time("the receipt", heard).await.unwrap();
+        assert_eq!(accepted, if round == 0 { Accepted::New } else { Accepted::Duplicate });
+        let mut db = peek(&path).await;
+        assert_eq!(number(&mut db, "SELECT count(*) FROM event WHERE key = 'once'").await, 1);
+    }
+    in_time("three offers", bot.settled()).await;
+    bot.stop().await.unwrap();
+    // Seven days and a restart later: memory has forgotten the key, the database has not.
+    let clock = SystemClock::with_offset(7 * 24 * 3_600_000);
+    let mut setup = Setup::new(vec![counter()]);
+    setup.clock = clock;
+    let bot = setup.start(sqlite(&path).await, &platform).await;
+    for _ in 0..50 {
+        let (receipt, heard) = oneshot::channel();
+        bot.inbox().offer(message("once", "g", "a", "数", now), Some(receipt)).await;
+        assert_eq!(in_time("the receipt", heard).await.unwrap(), Accepted::Duplicate);
+    }
+    // Even a repeat that claims to be new is stopped, by the constraint.
+    let later = now + 7 * 24 * 3_600_000 + 60_000;
+    let (receipt, heard) = oneshot::channel();
+    bot.inbox().offer(message("once", "g", "a", "数", later), Some(receipt)).await;
+    assert_eq!(in_time("the receipt", heard).await.unwrap(), Accepted::Duplicate);
+    in_time("every offer", bot.settled()).await;
+    assert_eq!(platform.said().len(), 1);
+    let mut db = peek(&path).await;
+    let granted = "SELECT count(*) FROM ledger_transfer";
+    assert_eq!(number(&mut db, granted).await, 1);
+    bot.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_that_the_database_knows_and_memory_does_not_pays_once() {
+    let text = "//! 奖\ncommand(\"奖\", |c| {\n    \
+                let paid = points::grant(c.member, 5, \"奖\", \"once\");\n    c.reply(`${paid}`);\n});\n";
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("qundao.db");
+    let platform = Platform::willing();
+    let now = SystemClock::default().now();
+    for life in 0..2 {
+        let setup = Setup::new(vec![script("prize", text)]);
+        let bot = setup.start(sqlite(&path).await, &platform).await;
+        for n in 0..2 {
+            let one = message(&format!("{life}-{n}"), "g", "a", "奖", now);
+            bot.inbox().offer(one, None).await;
+            in_time("the turn", bot.settled()).await;
+        }
+        bot.stop().await.unwrap();
+    }
+    let said: Vec<String> = platform.said().into_iter().map(|(_, text)| text).collect();
+    assert_eq!(said, ["true", "false", "false", "false"]);
+    let mut db = peek(&path).await;
+    let points = "SELECT credits FROM ledger_account WHERE kind = 'member'";
+    assert_eq!(number(&mut db, points).await, 5);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_check_in_writes_is_all_there_or_not_at_all() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("qundao.db");
+    let platform = Platform::willing();
+    // Check-ins of `b` are refused for good.
+    let store = Faulty::new(sqlite(&path).await, |batch| {
+        let bad = |write: &Write| matches!(write, Write::Turn(rows)
+            if rows.event.key == "b" && !rows.checkins.is_empty());
+        batch.iter().any(bad).then(refused)
+    });
+    let scripts = vec![shipped("checkin"), shipped("points")];
+    let bot = Setup::new(scripts).start(store, &platform).await;
+    let now = SystemClock::default().now();
+    let members = ["a", "b", "c"].map(|name| seed(name, 0, now));
+    bot.seed_members(&world::group_ref("g"), members.to_vec()).await.unwrap();
+    for who in ["a", "b", "c"] {
+        bot.inbox().offer(message(who, "g", who, "签到", now), None).await;
+    }
+    in_time("three check-ins", bot.settled()).await;
+    let mut db = peek(&path).await;
+    assert_eq!(number(&mut db, "SELECT count(*) FROM checkin").await, 2);
+    let transfers = "SELECT count(*) FROM ledger_transfer WHERE code = 'checkin'";
+    assert_eq!(number(&mut db, transfers).await, 2);
+    assert_eq!(number(&mut db, "SELECT max(ordinal) FROM checkin").await, 2);
+    bot.stop().await.unwrap();
+}
