@@ -1,6 +1,7 @@
 //! The bot: every part wired together, started and stopped as one.
 
 pub mod gauge;
+mod reload;
 mod seed;
 mod start;
 pub mod timers;
@@ -30,7 +31,7 @@ use crate::store::Store;
 use crate::turn::World;
 
 use gauge::Gauge;
-use start::Scripts;
+use reload::Scripts;
 use timers::Timers;
 
 /// Everything that a bot is made of and that tests replace.

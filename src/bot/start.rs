@@ -1,29 +1,24 @@
-//! Starting: the store is read, what was left is taken up, every part begins to work. And
-//! reloading, which puts another configuration and other scripts in force in one step.
+//! Starting: the store is read, what was left is taken up, every part begins to work.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::{Arc, RwLock};
 
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::gauge::Gauge;
+use super::reload::Scripts;
 use super::timers::Timers;
 use super::{Bot, Parts, fire_due};
 use crate::adapter::{Adapter, SendSafety};
 use crate::clock::Clock;
 use crate::commit::{Committer, Figures, Listeners};
 use crate::config::Config;
-use crate::dispatch::Registry;
 use crate::effect::{Call, Delivery, DeliveryState, Policy};
-use crate::id::ScriptName;
 use crate::intake::{Door, Intake};
 use crate::lane::{Lanes, Message};
-use crate::moderation::WordLists;
 use crate::outbox::{Outbox, OutboxDue, OutboxParts, Outgoing};
 use crate::report::Notice;
-use crate::script::load::{Prepared, prepare};
-use crate::script::protocol::{Bundle, Manifest, ScriptHost, Source};
 use crate::store::{Settlement, Store, Write};
 use crate::turn::{Numbers, Places, Platform, World};
 
@@ -35,13 +30,6 @@ const HOUSEKEEPING_MS: u64 = 3_600_000;
 /// Keys are needed as long as a platform may repeat an event; days.
 const KEYS_DAYS: i64 = 30;
 const DAY_MS: i64 = 24 * 3_600_000;
-
-/// Scripts in force.
-pub(super) struct Scripts {
-    host: Arc<dyn ScriptHost>,
-    number: u64,
-    in_force: BTreeMap<ScriptName, (Source, Manifest)>,
-}
 
 impl Bot {
     /// Reads the store, takes up what was left, starts every part.
@@ -59,8 +47,8 @@ impl Bot {
             words: RwLock::new(Arc::new(words)),
             secret,
         });
-        let mut scripts = Scripts { host: host.clone(), number: 0, in_force: BTreeMap::new() };
-        let (registry, problems) = scripts.replace(&config, sources)?;
+        let mut scripts = Scripts::new(host.clone());
+        let (registry, problems) = scripts.first(&config, sources)?;
 
         let gauge = Arc::new(Gauge::default());
         let timers = Arc::new(Timers::default());
@@ -185,50 +173,6 @@ impl Bot {
             }));
         }
         self
-    }
-
-    /// Puts a configuration, scripts and word lists in force in one step. Scripts that are wrong
-    /// keep their old version; the answer says which and why.
-    ///
-    /// # Errors
-    /// Settings that the scripts do not know: everything stays as it was.
-    pub async fn reload(
-        &self,
-        config: Arc<Config>,
-        sources: Vec<Source>,
-        words: Option<WordLists>,
-    ) -> anyhow::Result<Vec<String>> {
-        let mut scripts = self.scripts.lock().await;
-        let (registry, problems) = scripts.replace(&config, sources)?;
-        *self.world.limits.write().expect("limits are only replaced whole") =
-            Arc::new(config.limits.clone());
-        if let Some(words) = words {
-            *self.world.words.write().expect("word lists are only replaced whole") =
-                Arc::new(words);
-        }
-        *self.config.write().expect("the configuration is only replaced whole") = config.clone();
-        let _ = self.lanes.send(Message::Reload(registry, config));
-        Ok(problems)
-    }
-}
-
-impl Scripts {
-    /// Compiles aside, resolves the settings, and only then swaps.
-    fn replace(
-        &mut self,
-        config: &Config,
-        sources: Vec<Source>,
-    ) -> anyhow::Result<(Arc<Registry>, Vec<String>)> {
-        let Prepared { in_force, problems, .. } = prepare(&*self.host, &self.in_force, sources);
-        let manifests: Vec<Manifest> = in_force.values().map(|(_, m)| m.clone()).collect();
-        let resolved = crate::config::resolve(config, &manifests)?;
-        self.number += 1;
-        let registry = Registry::new(config, &resolved, manifests.iter(), self.number);
-        let sources =
-            in_force.iter().map(|(name, (source, _))| (name.clone(), source.clone())).collect();
-        self.host.install(Arc::new(Bundle { number: self.number, sources }));
-        self.in_force = in_force;
-        Ok((Arc::new(registry), problems.iter().map(ToString::to_string).collect()))
     }
 }
 
