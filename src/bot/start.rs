@@ -19,7 +19,7 @@ use crate::intake::{Door, Intake};
 use crate::lane::{Lanes, Message};
 use crate::outbox::{Outbox, OutboxDue, OutboxParts, Outgoing};
 use crate::report::Notice;
-use crate::store::{Settlement, Store, Write};
+use crate::store::{Settlement, Store, StoreError, Write};
 use crate::turn::{Numbers, Places, Platform, World};
 
 /// Longest wait before the wall clock is looked at again: timers follow it, not the machine's
@@ -67,6 +67,7 @@ impl Bot {
         let (settle_tx, settle_rx) = mpsc::unbounded_channel();
 
         let left = store.open_deliveries().await?;
+        mark_sending(&*store, &left).await?;
         take_up(left, &world, &gauge, &outbox_tx, &settle_tx, clock.now());
 
         let intake = Intake::new(
@@ -180,6 +181,23 @@ fn platform(adapter: &dyn Adapter) -> (String, Platform) {
     let account = adapter.account();
     let platform = Platform { account: account.clone(), capabilities: adapter.capabilities() };
     (account.platform().to_owned(), platform)
+}
+
+/// What was left for this start goes out now, and its rows must say so before it does.
+async fn mark_sending(store: &dyn Store, left: &[Delivery]) -> Result<(), StoreError> {
+    let queued = left.iter().filter(|delivery| delivery.state == DeliveryState::Queued);
+    let writes: Vec<Write> = queued
+        .map(|delivery| {
+            Write::Settle(Settlement {
+                id: delivery.id,
+                state: DeliveryState::Sending,
+                reason: None,
+                attempts: delivery.attempts,
+                platform_id: None,
+            })
+        })
+        .collect();
+    if writes.is_empty() { Ok(()) } else { store.commit(&writes).await }
 }
 
 /// Deliveries that had not ended when the last process did. One that was being sent may have
