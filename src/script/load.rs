@@ -140,7 +140,9 @@ impl Prepared {
     /// Keeps the old version of a script after all, or leaves it out where there is none.
     pub fn take_back(&mut self, old: &InForce, name: &ScriptName, mut problem: ScriptError) {
         let kept = old.get(name);
-        problem.message.push_str(fate(kept.is_some()));
+        // Below the sentence stands a picture.
+        let end = problem.message.find('\n').unwrap_or(problem.message.len());
+        problem.message.insert_str(end, fate(kept.is_some()));
         self.problems.push(problem);
         self.left_out.insert(name.clone());
         match kept {
