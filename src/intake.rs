@@ -58,9 +58,11 @@ impl Inbox for Door {
     fn offer(&self, envelope: Envelope, receipt: Option<Receipt>) -> BoxFuture<'_, ()> {
         let room = self.room.clone();
         Box::pin(async move {
+            // Before the wait, so that a bot that stops cannot look away between the two.
+            let ticket = self.gauge.ticket();
             // Fair: events that wait for room come in in the order in which they began to wait.
             let Ok(permit) = room.acquire_owned().await else { return };
-            let offered = Offered { envelope, receipt, ticket: self.gauge.ticket(), permit };
+            let offered = Offered { envelope, receipt, ticket, permit };
             // A closed queue means that the bot stops; the receipt is dropped with it.
             let _ = self.queue.send(offered);
         })

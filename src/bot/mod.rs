@@ -1,14 +1,15 @@
 //! The bot: every part wired together, started and stopped as one.
 
 pub mod gauge;
+mod reload;
 mod seed;
 mod start;
+mod stop;
 pub mod timers;
 
 pub use seed::SeedMember;
 
 use std::sync::{Arc, RwLock};
-use std::time::Duration;
 
 use anyhow::Context;
 use sha2::{Digest, Sha256};
@@ -30,7 +31,7 @@ use crate::store::Store;
 use crate::turn::World;
 
 use gauge::Gauge;
-use start::Scripts;
+use reload::Scripts;
 use timers::Timers;
 
 /// Everything that a bot is made of and that tests replace.
@@ -134,49 +135,9 @@ impl Bot {
         tokio::task::yield_now().await;
     }
 
-    /// Stops intake, finishes every turn and delivery within the limit, closes the store.
-    ///
-    /// # Errors
-    /// What could not be finished in time; it is safe in the database.
-    pub async fn stop(mut self) -> anyhow::Result<()> {
-        let limit = Duration::from_secs(self.config().limits.shutdown_s);
-        self.stop.cancel();
-        for adapter in &mut self.adapters {
-            // An adapter that does not end is left behind; its events are not accepted any more.
-            let _ = tokio::time::timeout(Duration::from_secs(2), adapter).await;
-        }
-        self.door.close();
-        let in_time = tokio::time::timeout(limit, self.gauge.settled()).await.is_ok();
-        if !in_time {
-            // What has not begun is set aside; what has begun gets a moment more.
-            let _ = self.lanes.send(Message::SetAside);
-            let _ = tokio::time::timeout(Duration::from_secs(2), self.gauge.settled()).await;
-        }
-        for task in &self.tasks {
-            task.abort();
-        }
-        self.store.close().await;
-        let left = self.gauge.count();
-        anyhow::ensure!(
-            in_time || left == 0,
-            "{left} events or deliveries were not finished within `shutdown_s`; they are in the \
-             database and go on with the next start"
-        );
-        Ok(())
-    }
-
     /// Tells the people who run the bot.
     pub fn notify(&self, notice: &Notice) {
         tell(&self.notices, notice);
-    }
-}
-
-impl Drop for Bot {
-    fn drop(&mut self) {
-        self.stop.cancel();
-        for task in self.tasks.iter().chain(&self.adapters) {
-            task.abort();
-        }
     }
 }
 

@@ -1,30 +1,25 @@
-//! Starting: the store is read, what was left is taken up, every part begins to work. And
-//! reloading, which puts another configuration and other scripts in force in one step.
+//! Starting: the store is read, what was left is taken up, every part begins to work.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::{Arc, RwLock};
 
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::gauge::Gauge;
+use super::reload::Scripts;
 use super::timers::Timers;
 use super::{Bot, Parts, fire_due};
 use crate::adapter::{Adapter, SendSafety};
 use crate::clock::Clock;
 use crate::commit::{Committer, Figures, Listeners};
 use crate::config::Config;
-use crate::dispatch::Registry;
 use crate::effect::{Call, Delivery, DeliveryState, Policy};
-use crate::id::ScriptName;
 use crate::intake::{Door, Intake};
 use crate::lane::{Lanes, Message};
-use crate::moderation::WordLists;
 use crate::outbox::{Outbox, OutboxDue, OutboxParts, Outgoing};
 use crate::report::Notice;
-use crate::script::load::{Prepared, prepare};
-use crate::script::protocol::{Bundle, Manifest, ScriptHost, Source};
-use crate::store::{Settlement, Store, Write};
+use crate::store::{Settlement, Store, StoreError, Write};
 use crate::turn::{Numbers, Places, Platform, World};
 
 /// Longest wait before the wall clock is looked at again: timers follow it, not the machine's
@@ -35,13 +30,6 @@ const HOUSEKEEPING_MS: u64 = 3_600_000;
 /// Keys are needed as long as a platform may repeat an event; days.
 const KEYS_DAYS: i64 = 30;
 const DAY_MS: i64 = 24 * 3_600_000;
-
-/// Scripts in force.
-pub(super) struct Scripts {
-    host: Arc<dyn ScriptHost>,
-    number: u64,
-    in_force: BTreeMap<ScriptName, (Source, Manifest)>,
-}
 
 impl Bot {
     /// Reads the store, takes up what was left, starts every part.
@@ -59,8 +47,8 @@ impl Bot {
             words: RwLock::new(Arc::new(words)),
             secret,
         });
-        let mut scripts = Scripts { host: host.clone(), number: 0, in_force: BTreeMap::new() };
-        let (registry, problems) = scripts.replace(&config, sources)?;
+        let mut scripts = Scripts::new(host.clone());
+        let (registry, problems) = scripts.first(&config, sources)?;
 
         let gauge = Arc::new(Gauge::default());
         let timers = Arc::new(Timers::default());
@@ -79,6 +67,7 @@ impl Bot {
         let (settle_tx, settle_rx) = mpsc::unbounded_channel();
 
         let left = store.open_deliveries().await?;
+        mark_sending(&*store, &left).await?;
         take_up(left, &world, &gauge, &outbox_tx, &settle_tx, clock.now());
 
         let intake = Intake::new(
@@ -186,56 +175,29 @@ impl Bot {
         }
         self
     }
-
-    /// Puts a configuration, scripts and word lists in force in one step. Scripts that are wrong
-    /// keep their old version; the answer says which and why.
-    ///
-    /// # Errors
-    /// Settings that the scripts do not know: everything stays as it was.
-    pub async fn reload(
-        &self,
-        config: Arc<Config>,
-        sources: Vec<Source>,
-        words: Option<WordLists>,
-    ) -> anyhow::Result<Vec<String>> {
-        let mut scripts = self.scripts.lock().await;
-        let (registry, problems) = scripts.replace(&config, sources)?;
-        *self.world.limits.write().expect("limits are only replaced whole") =
-            Arc::new(config.limits.clone());
-        if let Some(words) = words {
-            *self.world.words.write().expect("word lists are only replaced whole") =
-                Arc::new(words);
-        }
-        *self.config.write().expect("the configuration is only replaced whole") = config.clone();
-        let _ = self.lanes.send(Message::Reload(registry, config));
-        Ok(problems)
-    }
-}
-
-impl Scripts {
-    /// Compiles aside, resolves the settings, and only then swaps.
-    fn replace(
-        &mut self,
-        config: &Config,
-        sources: Vec<Source>,
-    ) -> anyhow::Result<(Arc<Registry>, Vec<String>)> {
-        let Prepared { in_force, problems, .. } = prepare(&*self.host, &self.in_force, sources);
-        let manifests: Vec<Manifest> = in_force.values().map(|(_, m)| m.clone()).collect();
-        let resolved = crate::config::resolve(config, &manifests)?;
-        self.number += 1;
-        let registry = Registry::new(config, &resolved, manifests.iter(), self.number);
-        let sources =
-            in_force.iter().map(|(name, (source, _))| (name.clone(), source.clone())).collect();
-        self.host.install(Arc::new(Bundle { number: self.number, sources }));
-        self.in_force = in_force;
-        Ok((Arc::new(registry), problems.iter().map(ToString::to_string).collect()))
-    }
 }
 
 fn platform(adapter: &dyn Adapter) -> (String, Platform) {
     let account = adapter.account();
     let platform = Platform { account: account.clone(), capabilities: adapter.capabilities() };
     (account.platform().to_owned(), platform)
+}
+
+/// What was left for this start goes out now, and its rows must say so before it does.
+async fn mark_sending(store: &dyn Store, left: &[Delivery]) -> Result<(), StoreError> {
+    let queued = left.iter().filter(|delivery| delivery.state == DeliveryState::Queued);
+    let writes: Vec<Write> = queued
+        .map(|delivery| {
+            Write::Settle(Settlement {
+                id: delivery.id,
+                state: DeliveryState::Sending,
+                reason: None,
+                attempts: delivery.attempts,
+                platform_id: None,
+            })
+        })
+        .collect();
+    if writes.is_empty() { Ok(()) } else { store.commit(&writes).await }
 }
 
 /// Deliveries that had not ended when the last process did. One that was being sent may have

@@ -5,28 +5,14 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 
-use crate::bot::{Parts, secret_from};
 use crate::config::{Config, WatchGuard};
-use crate::moderation::WordLists;
 use crate::script::protocol::{Manifest, ScriptError, ScriptHost, ScriptLimits, Source};
 use crate::script::{InProcessHost, InlineHost, diagnostic, lint, load as scripts};
 use crate::store::sqlite::Sqlite;
 use crate::store::{Store, StoreError, Verification};
-use crate::workbench::doctor::{Check, Health};
-use crate::workbench::transcript::CaseSetup;
-
-/// Folder of word lists, beside the features that use them.
-const WORDS: &str = "words";
-
-/// A configuration with the scripts of its folders.
-pub struct Workspace {
-    /// The configuration.
-    pub config: Arc<Config>,
-    /// Every script of both folders.
-    pub sources: Vec<Source>,
-    /// Files that could not be read as scripts or word lists.
-    pub problems: Vec<String>,
-}
+use crate::clock::TimeMs;
+use crate::workbench::doctor::{Check, Health, backlog};
+pub use crate::workbench::workspace::{Workspace, parts_of_case, words};
 
 /// Reads the configuration; the error is every problem, as a picture.
 pub fn load_config(path: &Path, color: bool) -> Result<Config, String> {
@@ -47,11 +33,6 @@ pub fn load(path: &Path, color: bool) -> Result<Workspace, String> {
         .chain(wrong_words.iter().map(ToString::to_string))
         .collect();
     Ok(Workspace { config: Arc::new(config), sources, problems })
-}
-
-/// The word lists, and what is wrong with them.
-pub fn words(config: &Config) -> (WordLists, Vec<crate::moderation::WordProblem>) {
-    WordLists::load(&config.bot.scripts.join(WORDS))
 }
 
 /// A host that runs scripts on threads of this process.
@@ -99,25 +80,6 @@ pub fn picture(errors: &[ScriptError], sources: &[Source], color: bool) -> Strin
         .collect()
 }
 
-/// The parts of a bot that plays a transcript.
-pub fn parts_of_case(workspace: &Workspace, setup: &CaseSetup<'_>) -> anyhow::Result<Parts> {
-    let sources: Vec<Source> =
-        workspace.sources.iter().filter(|source| setup.picks(source)).cloned().collect();
-    let mut config = setup.config(&workspace.config);
-    setup.apply_settings(&mut config, &sources);
-    let host = InlineHost::new(config.limits.script.clone()).context("start a script thread")?;
-    Ok(Parts {
-        host: Arc::new(host),
-        words: words(&config).0,
-        config: Arc::new(config),
-        clock: setup.clock.clone(),
-        secret: secret_from(setup.front.seed),
-        store: setup.store.clone(),
-        sources,
-        adapters: vec![setup.console.clone()],
-    })
-}
-
 /// Opens the store that the configuration names.
 ///
 /// # Errors
@@ -141,8 +103,11 @@ pub async fn verify_ledger(config: &Config) -> anyhow::Result<Verification> {
     Ok(found)
 }
 
+/// Deliveries that went wrong are news for a week.
+const REMEMBERED_MS: TimeMs = 7 * 24 * 3_600_000;
+
 /// Opens the store and looks at it; a running bot is fine too, and said.
-pub async fn check_store(config: &Config) -> Vec<Check> {
+pub async fn check_store(config: &Config, now: TimeMs) -> Vec<Check> {
     let store = match open_store(config).await {
         Ok(store) => store,
         Err(StoreError::InUse(why)) => {
@@ -151,7 +116,7 @@ pub async fn check_store(config: &Config) -> Vec<Check> {
         }
         Err(error) => return vec![Check::new("store", Health::Problem, error.to_string())],
     };
-    let checks = match store.verify().await {
+    let mut checks = match store.verify().await {
         Err(error) => vec![Check::new("store", Health::Problem, error.to_string())],
         Ok(found) if found.broken.is_empty() => {
             let found = format!(
@@ -165,6 +130,10 @@ pub async fn check_store(config: &Config) -> Vec<Check> {
             broken.map(|what| Check::new("store", Health::Problem, what)).collect()
         }
     };
+    checks.extend(match store.health(now - REMEMBERED_MS).await {
+        Ok(found) => backlog(&found, now),
+        Err(error) => vec![Check::new("store", Health::Problem, error.to_string())],
+    });
     store.close().await;
     checks
 }

@@ -1,7 +1,7 @@
 //! `qundao doctor`: every check with its outcome.
 
 use super::{Args, End, connect, runtime, say};
-use crate::clock::{Clock as _, SystemClock};
+use crate::clock::{Clock as _, SystemClock, TimeMs};
 use crate::config::Config;
 use crate::workbench::doctor::{Check, Health, machine, show};
 
@@ -15,9 +15,10 @@ pub fn run(args: &Args) -> End {
             vec![Check::new("config", Health::Problem, found)]
         }
         Ok(config) => {
-            let mut checks = machine(&config, SystemClock::default().now());
+            let now = SystemClock::default().now();
+            let mut checks = machine(&config, now);
             checks.push(scripts(&config));
-            checks.extend(store(&config));
+            checks.extend(store(&config, now));
             checks
         }
     };
@@ -48,9 +49,9 @@ fn scripts(config: &Config) -> Check {
     }
 }
 
-fn store(config: &Config) -> Vec<Check> {
+fn store(config: &Config, now: TimeMs) -> Vec<Check> {
     match runtime() {
-        Ok(runtime) => runtime.block_on(connect::check_store(config)),
+        Ok(runtime) => runtime.block_on(connect::check_store(config, now)),
         Err(error) => vec![Check::new("store", Health::Problem, format!("{error:#}"))],
     }
 }

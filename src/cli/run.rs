@@ -108,7 +108,7 @@ async fn live(args: &Args, workspace: &Workspace, stage: Stage) -> anyhow::Resul
     for text in &workspace.problems {
         bot.notify(&Notice { community: None, text: text.clone(), is_problem: true });
     }
-    super::serve::serve(args, config, bot, console).await
+    super::serve::serve(config, bot, console).await
 }
 
 /// The adapters that are on; the console only where somebody sits before it.

@@ -4,54 +4,103 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use super::{Args, End, connect};
+use super::{End, connect};
+use crate::adapter::BoxFuture;
 use crate::adapter::console::Console;
 use crate::bot::Bot;
 use crate::config::Config;
 use crate::report::Notice;
+use crate::workbench::reload::{Reloaded, Reloader};
 
 /// What wakes the loop.
 enum Woken {
-    Reload,
+    /// Somebody asked for a reload.
+    Hangup,
+    /// Files have changed.
+    Changed,
+    Reloaded(Reloaded),
     Stop,
+    /// Every platform has gone.
+    Alone,
     Clock,
     Notice(Notice),
 }
 
 /// Keeps the bot running until told to stop, then stops it; a second signal ends at once.
 pub async fn serve(
-    args: &Args,
-    config: &Config,
+    config: &Arc<Config>,
     bot: Bot,
     console: Option<Arc<Console>>,
 ) -> anyhow::Result<End> {
     let mut signals = Signals::listen()?;
-    let (mut changes, _watching) = connect::watch(config)?;
     let mut notices = bot.notices();
+    let console = console.as_deref();
+    let end = attend(config, &bot, console, &mut signals, &mut notices).await?;
+    let stopped = tokio::select! {
+        stopped = bot.stop() => stopped,
+        () = signals.next_stop() => return Ok(End::Problems),
+    };
+    drain(console, &mut notices);
+    if let Err(error) = stopped {
+        tell(console, &Notice { community: None, text: format!("{error:#}"), is_problem: true });
+        return Ok(End::Problems);
+    }
+    Ok(end)
+}
+
+/// Looks after a running bot; returns when it has to stop.
+async fn attend(
+    config: &Arc<Config>,
+    bot: &Bot,
+    console: Option<&Console>,
+    signals: &mut Signals,
+    notices: &mut UnboundedReceiver<Notice>,
+) -> anyhow::Result<End> {
+    let (mut changes, _watching) = connect::watch(config)?;
+    let reloader = Reloader::new(config.clone());
+    // Transcripts may take seconds, so that a reload is one of the things that are waited for.
+    let mut reload: Option<BoxFuture<'_, Reloaded>> = None;
+    let (mut again, mut is_asked) = (false, false);
     loop {
         let woken = tokio::select! {
             woken = signals.next() => woken,
-            Some(()) = changes.recv() => Woken::Reload,
+            Some(()) = changes.recv() => Woken::Changed,
             Some(notice) = notices.recv() => Woken::Notice(notice),
-            () = clock_moved(console.as_deref()) => Woken::Clock,
-            () = closed(console.as_deref()) => Woken::Stop,
+            done = running(&mut reload) => Woken::Reloaded(done),
+            () = clock_moved(console) => Woken::Clock,
+            () = closed(console) => Woken::Stop,
+            () = bot.ended() => Woken::Alone,
         };
         match woken {
-            Woken::Stop => break,
+            Woken::Stop => return Ok(End::Well),
+            // At a console that is how it ends; a service must not stay up for nobody.
+            Woken::Alone if console.is_some() => return Ok(End::Well),
+            Woken::Alone => return Ok(End::Problems),
             Woken::Clock => bot.fire_due().await,
-            Woken::Notice(notice) => tell(console.as_deref(), &notice),
-            Woken::Reload => {
-                let outcome = reload(args, &bot).await;
-                tell(console.as_deref(), &outcome);
+            Woken::Notice(notice) => show(console, &notice),
+            Woken::Hangup => (again, is_asked) = (true, true),
+            Woken::Changed => again = true,
+            Woken::Reloaded(done) => {
+                reload = None;
+                if is_asked || !done.is_same() {
+                    tell(console, &done.notice(&bot.config().bot.locale));
+                }
+                is_asked &= again;
             }
         }
+        if again && reload.is_none() {
+            again = false;
+            reload = Some(Box::pin(reloader.reload(bot)));
+        }
     }
-    tokio::select! {
-        stopped = bot.stop() => stopped?,
-        _ = signals.next_stop() => return Ok(End::Problems),
+}
+
+/// Resolves when the reload that is under way has ended; never where there is none.
+async fn running(reload: &mut Option<BoxFuture<'_, Reloaded>>) -> Reloaded {
+    match reload {
+        Some(reload) => reload.await,
+        None => std::future::pending().await,
     }
-    drain(console.as_deref(), &mut notices);
-    Ok(End::Well)
 }
 
 async fn clock_moved(console: Option<&Console>) {
@@ -69,33 +118,18 @@ async fn closed(console: Option<&Console>) {
     }
 }
 
-/// Reads everything anew; on any problem the old stays in force.
-async fn reload(args: &Args, bot: &Bot) -> Notice {
-    let loaded = connect::load(&args.config, false).map_err(anyhow::Error::msg);
-    let outcome = match loaded {
-        Ok(workspace) => {
-            let words = connect::words(&workspace.config).0;
-            bot.reload(workspace.config, workspace.sources, Some(words)).await
-        }
-        Err(error) => Err(error),
-    };
-    match outcome {
-        Ok(changes) if changes.is_empty() => notice("重新加载：没有变化".to_owned(), false),
-        Ok(changes) => notice(format!("重新加载：{}", changes.join("；")), false),
-        Err(error) => notice(format!("{error:#}；旧的继续运行"), true),
-    }
-}
-
-fn notice(text: String, is_problem: bool) -> Notice {
-    Notice { community: None, text, is_problem }
-}
-
+/// Logs and shows.
 fn tell(console: Option<&Console>, notice: &Notice) {
     if notice.is_problem {
         tracing::warn!(community = ?notice.community, "{}", notice.text);
     } else {
         tracing::info!(community = ?notice.community, "{}", notice.text);
     }
+    show(console, notice);
+}
+
+/// Shows what has been logged already.
+fn show(console: Option<&Console>, notice: &Notice) {
     if let Some(console) = console {
         console.notice(&notice.text);
     }
@@ -103,7 +137,7 @@ fn tell(console: Option<&Console>, notice: &Notice) {
 
 fn drain(console: Option<&Console>, notices: &mut UnboundedReceiver<Notice>) {
     while let Ok(notice) = notices.try_recv() {
-        tell(console, &notice);
+        show(console, &notice);
     }
 }
 
@@ -132,7 +166,7 @@ impl Signals {
         tokio::select! {
             _ = self.terminate.recv() => Woken::Stop,
             _ = self.interrupt.recv() => Woken::Stop,
-            _ = self.hangup.recv() => Woken::Reload,
+            _ = self.hangup.recv() => Woken::Hangup,
         }
     }
 

@@ -18,10 +18,28 @@ pub struct Change {
     pub restart: bool,
 }
 
+impl Change {
+    /// Which, as it stands in config.toml: `[limits] commands`, `[[community]] a [features.x] on`.
+    pub fn place(&self) -> String {
+        let mut parts: Vec<&str> = self.path.split('/').filter(|part| !part.is_empty()).collect();
+        let community = (parts.first() == Some(&"community") && parts.len() > 1)
+            .then(|| parts.drain(..2).last().unwrap_or_default());
+        let has_key = self.old.as_deref() != Some(SECTION) && self.new.as_deref() != Some(SECTION);
+        let key = if has_key { parts.pop() } else { None };
+        let table = (!parts.is_empty()).then(|| format!("[{}]", parts.join(".")));
+        let community = community.map(|id| format!("[[community]] {id}"));
+        let words = [community, table, key.map(str::to_owned)];
+        words.into_iter().flatten().collect::<Vec<_>>().join(" ")
+    }
+}
+
+/// What stands for the value of a section that came or went.
+const SECTION: &str = "a section";
+
 impl std::fmt::Display for Change {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let shown = |value: &Option<String>| value.clone().unwrap_or_else(|| "nothing".to_owned());
-        write!(f, "`{}`: {} → {}", self.path, shown(&self.old), shown(&self.new))?;
+        write!(f, "`{}`: {} → {}", self.place(), shown(&self.old), shown(&self.new))?;
         if self.restart { f.write_str(" (takes effect after a restart)") } else { Ok(()) }
     }
 }
@@ -38,6 +56,27 @@ pub fn changes(old: &Config, new: &Config) -> Vec<Change> {
     by_keys(&mut found, "/privacy", keys::PRIVACY, &old.privacy, &new.privacy);
     by_keys(&mut found, "/limits", keys::LIMITS, &old.limits, &new.limits);
     found
+}
+
+/// What can be in force now: `new`, with everything that waits for a restart as it is in `old`.
+pub fn live(old: &Config, new: &Config) -> Config {
+    let mut live = new.clone();
+    keep(keys::BOT, &old.bot, &mut live.bot);
+    keep(keys::STORE, &old.store, &mut live.store);
+    live.adapters.clone_from(&old.adapters);
+    keep(keys::PRIVACY, &old.privacy, &mut live.privacy);
+    keep(keys::LIMITS, &old.limits, &mut live.limits);
+    // The engines were built with these; the key of the effects can only add, not take away.
+    live.limits.script.clone_from(&old.limits.script);
+    live
+}
+
+fn keep<T>(keys: &[Key<T>], old: &T, live: &mut T) {
+    for key in keys.iter().filter(|key| key.doc.change == Applies::Restart) {
+        if let Some(value) = (key.get)(old) {
+            (key.set)(live, value);
+        }
+    }
 }
 
 fn by_keys<T>(found: &mut Vec<Change>, path: &str, keys: &[Key<T>], old: &T, new: &T) {
@@ -113,7 +152,7 @@ fn communities(found: &mut Vec<Change>, old: &Config, new: &Config) {
 }
 
 fn came_or_went(path: String, was: bool, is: bool, restart: bool) -> Change {
-    let shown = |there: bool| there.then(|| "a section".to_owned());
+    let shown = |there: bool| there.then(|| SECTION.to_owned());
     Change { path, old: shown(was), new: shown(is), restart }
 }
 
@@ -180,6 +219,17 @@ mod tests {
     }
 
     #[test]
+    fn what_waits_for_a_restart_stays_as_it_is() {
+        let old = read("[adapters.console]\n[bot]\ndata = 'old'\n");
+        let new = read(
+            "[bot]\ndata = 'new'\nlocale = 'en'\n[limits]\nscript_operations = 5000\n\
+             mailboxes = 9\ncommands = 9\n[limits.effects]\nafter = 1\n",
+        );
+        let left: Vec<_> = changes(&old, &live(&old, &new)).iter().map(Change::place).collect();
+        assert_eq!(left, ["[bot] locale", "[limits] commands"]);
+    }
+
+    #[test]
     fn shows_no_secret() {
         let with = |secret: &str| {
             let secrets = [("token".to_owned(), Secret::new(secret.to_owned()))];
@@ -189,7 +239,7 @@ mod tests {
         let found = changes(&with("hunter1"), &with("hunter2"));
         assert_eq!(
             found[0].to_string(),
-            "`/adapters/onebot/token`: *** → *** (takes effect after a restart)"
+            "`[adapters.onebot] token`: *** → *** (takes effect after a restart)"
         );
         assert!(!format!("{found:?} {:?}", with("hunter1")).contains("hunter"));
     }

@@ -34,7 +34,7 @@ use toml::de::DeTable;
 use crate::adapter::{ADAPTERS, AdapterSpec};
 
 pub use adapter_section::AdapterConfig;
-pub use changes::{Change, changes};
+pub use changes::{Change, changes, live};
 pub use diagnostic::{Diagnostic, Diagnostics, Severity, SourceText};
 pub use nearest::nearest;
 pub use render::render;

@@ -11,7 +11,7 @@ use crate::clock::TimeMs;
 use crate::community::Community;
 use crate::config::{Config, Effective, Mode, Resolved};
 use crate::id::ScriptName;
-use crate::script::protocol::{Command, HandlerId, Manifest, Run, Trigger};
+use crate::script::protocol::{Bundle, Command, HandlerId, Manifest, Run, Trigger};
 use crate::value::{Role, ValueMap};
 
 /// How the text of a message is held against a handler.
@@ -88,8 +88,8 @@ pub struct Plan {
     pub timezone: Tz,
     /// Its language.
     pub locale: Arc<str>,
-    /// Number of the bundle whose handlers are meant.
-    pub bundle: u64,
+    /// The scripts whose handlers are meant; the host keeps them as long as somebody holds them.
+    bundle: Arc<Bundle>,
     /// Rules by name, then features by name.
     scripts: Vec<Active>,
     /// Verb or alias → script and handler.
@@ -97,7 +97,7 @@ pub struct Plan {
 }
 
 impl Plan {
-    fn new(timezone: Tz, locale: &str, bundle: u64, scripts: Vec<Active>) -> Self {
+    fn new(timezone: Tz, locale: &str, bundle: Arc<Bundle>, scripts: Vec<Active>) -> Self {
         let mut commands = HashMap::new();
         for (index, script) in scripts.iter().enumerate() {
             for (handler, entry) in script.installed.manifest.handlers.iter().enumerate() {
@@ -109,6 +109,11 @@ impl Plan {
             }
         }
         Self { timezone, locale: locale.into(), bundle, scripts, commands }
+    }
+
+    /// Number of the bundle whose handlers are meant.
+    pub fn bundle(&self) -> u64 {
+        self.bundle.number
     }
 
     /// The command behind a verb.
@@ -236,7 +241,7 @@ impl Registry {
         config: &Config,
         resolved: &Resolved,
         manifests: impl Iterator<Item = &'a Manifest>,
-        bundle: u64,
+        bundle: &Arc<Bundle>,
     ) -> Self {
         let mut installed: Vec<Arc<Installed>> = manifests.map(install).collect();
         installed.sort_by_key(|script| (!script.manifest.is_rule, script.manifest.name.clone()));
@@ -251,7 +256,7 @@ impl Registry {
                 .collect()
         };
         let (timezone, locale) = (config.bot.timezone, config.bot.locale.as_str());
-        let default = Arc::new(Plan::new(timezone, locale, bundle, active(None)));
+        let default = Arc::new(Plan::new(timezone, locale, bundle.clone(), active(None)));
         let by_key = config
             .communities
             .iter()
@@ -259,7 +264,7 @@ impl Registry {
                 let plan = Plan::new(
                     community.timezone.unwrap_or(timezone),
                     community.locale.as_deref().unwrap_or(locale),
-                    bundle,
+                    bundle.clone(),
                     active(Some(&community.id)),
                 );
                 (configured_key(&community.id), Arc::new(plan))

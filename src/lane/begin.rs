@@ -236,7 +236,7 @@ fn frame(turn: &Turn, runs: Vec<crate::script::protocol::Run>, data: Base) -> Fr
     let view = if runs.is_empty() { empty_view() } else { event_view(turn, data) };
     Frame {
         turn: event.id,
-        bundle: turn.plan.bundle,
+        bundle: turn.plan.bundle(),
         now: turn.now,
         utc_offset_s: offset,
         locale: turn.plan.locale.clone(),

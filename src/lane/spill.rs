@@ -19,13 +19,16 @@ const UNSPILL: i64 = 256;
 impl Lanes {
     /// Sets one event aside in the database.
     pub(super) fn spill(&mut self, id: CommunityId, arrival: Arrival) {
+        let stays = self.setting_aside;
         let Some(lane) = self.lanes.get_mut(&id) else { return };
-        if !lane.spilled {
+        if !lane.spilled && !stays {
             tracing::warn!(community = %id, "limit `mailbox` is reached: events wait in the database");
         }
         let solo = lane.solo;
         lane.spilled = true;
-        lane.spill_ticket.get_or_insert_with(|| self.gauge.ticket());
+        if !stays {
+            lane.spill_ticket.get_or_insert_with(|| self.gauge.ticket());
+        }
         lane.spilled_meanwhile = true;
         let epoch = lane.epoch;
         let rows = (!arrival.is_repeat).then(|| {
@@ -57,6 +60,10 @@ impl Lanes {
     }
 
     pub(super) fn unspilled(&mut self, id: CommunityId, result: Result<Vec<EventRow>, StoreError>) {
+        if self.setting_aside {
+            // They still wait in the database, where they are to stay.
+            return;
+        }
         let Some(lane) = self.lanes.get_mut(&id) else { return };
         lane.unspilling = false;
         match result {

@@ -10,6 +10,7 @@ mod settle;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::mpsc;
 
@@ -67,14 +68,27 @@ pub struct Outbox {
 #[derive(Debug, Default)]
 pub struct OutboxDue {
     next: std::sync::Mutex<Option<TimeMs>>,
+    parking: AtomicBool,
     /// The clock was moved.
     pub moved: tokio::sync::Notify,
+    /// After [`Self::park`]: everything that waited is on its way to the database.
+    pub is_parked: tokio::sync::Notify,
 }
 
 impl OutboxDue {
     /// When the next delivery that waits may go.
     pub fn next(&self) -> Option<TimeMs> {
         *self.next.lock().expect("nothing panics while it holds the time")
+    }
+
+    /// The bot stops: what no adapter has yet is left for the next start.
+    pub fn park(&self) {
+        self.parking.store(true, Ordering::SeqCst);
+        self.moved.notify_one();
+    }
+
+    fn is_parking(&self) -> bool {
+        self.parking.load(Ordering::SeqCst)
     }
 
     fn set(&self, at: Option<TimeMs>) {
@@ -154,6 +168,10 @@ impl Outbox {
     }
 
     async fn enqueue(&mut self, outgoing: Outgoing) {
+        if self.due.is_parking() {
+            self.end(outgoing, DeliveryState::Queued, None, None);
+            return;
+        }
         let to = outgoing.delivery.to.clone();
         let limit = self.world.limits().deliveries;
         let queue = self.queues.entry(to.clone()).or_default();
@@ -172,6 +190,10 @@ impl Outbox {
 
     /// Everything that had to wait is looked at again.
     async fn wake(&mut self) {
+        if self.due.is_parking() {
+            self.park();
+            return;
+        }
         let now = self.clock.now();
         let ready: Vec<Destination> = self
             .queues
@@ -184,8 +206,25 @@ impl Outbox {
         }
     }
 
+    /// What waits goes back to the database as what it is, certainly not sent: a row that says
+    /// `sending` would leave the next start in doubt.
+    fn park(&mut self) {
+        let waiting: Vec<Outgoing> =
+            self.queues.values_mut().flat_map(|queue| queue.waiting.drain(..)).collect();
+        for mut outgoing in waiting {
+            // So that the bot does not end before it is written.
+            outgoing.ticket.get_or_insert_with(|| self.gauge.ticket());
+            self.end(outgoing, DeliveryState::Queued, None, None);
+        }
+        self.due.is_parked.notify_one();
+    }
+
     /// Sends the first of a destination, if it may go.
     async fn pump(&mut self, to: &Destination) {
+        if self.due.is_parking() {
+            self.park();
+            return;
+        }
         let now = self.clock.now();
         loop {
             let Some(queue) = self.queues.get_mut(to) else { return };

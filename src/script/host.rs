@@ -18,7 +18,7 @@ use super::runner::Runner;
 /// Stack of a script thread; enough to drop anything that fits the limits (stack.md §3.3).
 const STACK_BYTES: usize = 64 * 1024 * 1024;
 
-/// The current bundle and the one before it.
+/// The current bundle and the one before it; older ones only as long as a plan holds them.
 const BUNDLES_KEPT: usize = 2;
 
 /// One frame on its way to a thread.
@@ -118,7 +118,12 @@ impl ScriptHost for InProcessHost {
         let mut bundles = self.bundles.write().unwrap_or_else(PoisonError::into_inner);
         bundles.retain(|kept| kept.number != bundle.number);
         bundles.push_front(bundle);
-        bundles.truncate(BUNDLES_KEPT);
+        // A turn may wait for the database over several reloads; its plan holds its bundle.
+        let mut place = 0;
+        bundles.retain(|kept| {
+            place += 1;
+            place <= BUNDLES_KEPT || Arc::strong_count(kept) > 1
+        });
     }
 
     fn submit(&self, batch: Vec<Work>, done: UnboundedSender<Done>) {

@@ -2,7 +2,7 @@
 //!
 //! Watching files is not done here; whoever watches calls [`read`] and [`prepare`] again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -25,6 +25,8 @@ pub struct Prepared {
     pub problems: Vec<ScriptError>,
     /// Scripts that are new, changed or gone.
     pub changed: Vec<ScriptName>,
+    /// Scripts that are there, do not work and have no older version.
+    pub left_out: BTreeSet<ScriptName>,
 }
 
 /// Reads every script of the two folders, features first; a folder that does not exist is empty.
@@ -108,6 +110,7 @@ pub fn prepare(host: &dyn ScriptHost, old: &InForce, sources: Vec<Source>) -> Pr
     let mut prepared = Prepared::default();
     for source in sources {
         let name = source.name.clone();
+        prepared.left_out.insert(name.clone());
         let kept = old.get(&name);
         if let Some((old_source, manifest)) = kept
             && old_source.text == source.text
@@ -129,9 +132,31 @@ pub fn prepare(host: &dyn ScriptHost, old: &InForce, sources: Vec<Source>) -> Pr
             }
         }
     }
-    settle_clashes(&mut prepared, old);
-    prepared.changed = changed(old, &prepared.in_force);
+    prepared.settle(old);
     prepared
+}
+
+impl Prepared {
+    /// Keeps the old version of a script after all, or leaves it out where there is none.
+    pub fn take_back(&mut self, old: &InForce, name: &ScriptName, mut problem: ScriptError) {
+        let kept = old.get(name);
+        // Below the sentence stands a picture.
+        let end = problem.message.find('\n').unwrap_or(problem.message.len());
+        problem.message.insert_str(end, fate(kept.is_some()));
+        self.problems.push(problem);
+        self.left_out.insert(name.clone());
+        match kept {
+            Some(kept) => self.in_force.insert(name.clone(), kept.clone()),
+            None => self.in_force.remove(name),
+        };
+        self.settle(old);
+    }
+
+    fn settle(&mut self, old: &InForce) {
+        settle_clashes(self, old);
+        self.left_out.retain(|name| !self.in_force.contains_key(name));
+        self.changed = changed(old, &self.in_force);
+    }
 }
 
 /// What becomes of a script that failed.
@@ -155,6 +180,7 @@ fn settle_clashes(prepared: &mut Prepared, old: &InForce) {
         problem.message.push_str(fate(kept.is_some()));
         prepared.problems.push(problem);
         // Every round takes one version away, so this ends.
+        prepared.left_out.insert(loser.name.clone());
         match kept {
             Some(kept) => prepared.in_force.insert(loser.name.clone(), kept.clone()),
             None => prepared.in_force.remove(&loser.name),

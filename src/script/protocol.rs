@@ -325,7 +325,11 @@ pub struct ScriptError {
 
 impl std::fmt::Display for ScriptError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}:{}:{}: {}", self.path, self.line, self.column, self.message)
+        match (self.line, self.column) {
+            (0, _) => write!(f, "{}: {}", self.path, self.message),
+            (line, 0) => write!(f, "{}:{line}: {}", self.path, self.message),
+            (line, column) => write!(f, "{}:{line}:{column}: {}", self.path, self.message),
+        }
     }
 }
 

@@ -485,6 +485,21 @@ pub struct PointsEntry {
     pub actor: Option<PersonId>,
 }
 
+/// What the people who run the bot should know of their database.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct StoreHealth {
+    /// Events that the database refused, set aside for a human.
+    pub quarantined: i64,
+    /// Events that were accepted and not handled yet.
+    pub waiting: i64,
+    /// When the oldest of them came in, Unix ms.
+    pub oldest_waiting: Option<TimeMs>,
+    /// Deliveries that were not made.
+    pub failed: i64,
+    /// Deliveries of which nobody knows whether they were made.
+    pub unknown: i64,
+}
+
 /// Result of a check of the ledger.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Verification {

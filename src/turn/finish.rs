@@ -231,7 +231,7 @@ impl Turn {
             micros: outcome.micros,
         });
         let outcome = Outcome {
-            bundle: self.plan.bundle,
+            bundle: self.plan.bundle(),
             runs: runs.collect(),
             lines,
             answers: &self.answers,

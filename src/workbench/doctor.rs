@@ -8,7 +8,9 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::adapter::ADAPTERS;
+use crate::adapter::console::show_span;
 use crate::config::Config;
+use crate::store::StoreHealth;
 
 /// How a check went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -182,9 +184,64 @@ fn adapters(config: &Config) -> Vec<Check> {
     config.adapters.keys().map(line).collect()
 }
 
+/// What the database says of the past: events that wait or were set aside, deliveries that went
+/// wrong lately.
+pub fn backlog(found: &StoreHealth, now_ms: i64) -> Vec<Check> {
+    let mut checks = Vec::new();
+    let mut warn = |count: i64, name, what: String| {
+        if count > 0 {
+            checks.push(Check::new(name, Health::Warning, what));
+        }
+    };
+    let StoreHealth { quarantined, waiting, oldest_waiting, failed, unknown } = *found;
+    let age = show_span(oldest_waiting.map_or(0, |at| (now_ms - at).max(0)));
+    warn(
+        waiting,
+        "waiting",
+        format!("{waiting} events are not handled yet, the oldest for {age}; start the bot"),
+    );
+    warn(
+        quarantined,
+        "events",
+        format!("{quarantined} events could not be handled and are set aside; the log has the reasons"),
+    );
+    warn(
+        failed,
+        "sending",
+        format!("{failed} messages could not be sent in the last 7 days; the log has the reasons"),
+    );
+    warn(
+        unknown,
+        "sending",
+        format!(
+            "{unknown} messages of the last 7 days may or may not have arrived; look into the \
+             groups, the log has their times"
+        ),
+    );
+    if checks.is_empty() {
+        let found = "nothing waits, nothing was set aside, every message of 7 days arrived";
+        checks.push(Check::new("backlog", Health::Ok, found));
+    }
+    checks
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_backlog_says_what_to_do() {
+        let empty = StoreHealth::default();
+        assert_eq!(backlog(&empty, 0)[0].health, Health::Ok);
+        let found = StoreHealth { waiting: 3, oldest_waiting: Some(0), unknown: 1, ..empty };
+        let lines = show(&backlog(&found, 7_200_000), false);
+        assert_eq!(
+            lines,
+            "⚠ waiting  3 events are not handled yet, the oldest for 2h; start the bot\n\
+             ⚠ sending  1 messages of the last 7 days may or may not have arrived; look into the \
+             groups, the log has their times\n"
+        );
+    }
 
     #[test]
     fn shows_marks() {

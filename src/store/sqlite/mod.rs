@@ -2,6 +2,7 @@
 //! anybody hears of it.
 
 mod commit;
+mod health;
 mod read;
 mod verify;
 
@@ -15,12 +16,13 @@ use sqlx::{ConnectOptions, Row};
 use tokio::sync::{Mutex, MutexGuard};
 
 use super::{
-    CommunityRows, EventRow, PacketRows, PointsEntry, Start, Store, StoreError, Verification, Write,
+    CommunityRows, EventRow, PacketRows, PointsEntry, Start, Store, StoreError, StoreHealth,
+    Verification, Write,
 };
 use crate::adapter::BoxFuture;
 use crate::clock::TimeMs;
 use crate::effect::{Delivery, Destination};
-use crate::id::{CommunityId, PersonId, Ref};
+use crate::id::{CommunityId, PersonId, Ref, ScriptName, TimerId};
 
 /// Schema, by number; the same numbers will stand in migrations/postgres.
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("src/store/migrations/sqlite");
@@ -264,6 +266,20 @@ impl Store for Sqlite {
         Box::pin(async move {
             commit::housekeep(&mut *self.writer.lock().await, texts_before, keys_before).await
         })
+    }
+
+    fn timers_of<'a>(
+        &'a self,
+        scripts: &'a [ScriptName],
+        except: &'a str,
+    ) -> BoxFuture<'a, Result<Vec<(TimeMs, TimerId, CommunityId)>, StoreError>> {
+        Box::pin(async move {
+            health::timers_of(&mut *self.reader().await, scripts, except).await
+        })
+    }
+
+    fn health(&self, since: TimeMs) -> BoxFuture<'_, Result<StoreHealth, StoreError>> {
+        Box::pin(async move { health::health(&mut *self.reader().await, since).await })
     }
 
     fn verify(&self) -> BoxFuture<'_, Result<Verification, StoreError>> {

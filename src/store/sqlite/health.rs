@@ -1,0 +1,47 @@
+//! What lies in the database that somebody should know of, or that should go.
+
+use sqlx::Row;
+use sqlx::sqlite::SqliteConnection;
+
+use super::failure;
+use crate::clock::TimeMs;
+use crate::id::{CommunityId, ScriptName, TimerId};
+use crate::store::{StoreError, StoreHealth};
+
+/// A delivery has no date of its own; it may be sent from the moment at which it was made.
+const HEALTH: &str = "SELECT
+    (SELECT count(*) FROM event WHERE state = 'quarantined'),
+    (SELECT count(*) FROM event WHERE state = 'waiting'),
+    (SELECT min(received_at) FROM event WHERE state = 'waiting'),
+    (SELECT count(*) FROM delivery WHERE state = 'failed' AND not_before >= $1),
+    (SELECT count(*) FROM delivery WHERE state = 'unknown' AND not_before >= $1)";
+
+pub(super) async fn health(
+    db: &mut SqliteConnection,
+    since: TimeMs,
+) -> Result<StoreHealth, StoreError> {
+    let row = sqlx::query(HEALTH).bind(since).fetch_one(db).await.map_err(failure)?;
+    Ok(StoreHealth {
+        quarantined: row.get(0),
+        waiting: row.get(1),
+        oldest_waiting: row.get(2),
+        failed: row.get(3),
+        unknown: row.get(4),
+    })
+}
+
+pub(super) async fn timers_of(
+    db: &mut SqliteConnection,
+    scripts: &[ScriptName],
+    except: &str,
+) -> Result<Vec<(TimeMs, TimerId, CommunityId)>, StoreError> {
+    let names: Vec<&str> = scripts.iter().map(ScriptName::as_str).collect();
+    let names = serde_json::to_string(&names).map_err(|e| StoreError::Data(e.to_string()))?;
+    let sql = "SELECT due, id, community FROM timer
+        WHERE script IN (SELECT value FROM json_each($1)) AND name <> $2 ORDER BY due, id";
+    let rows = sqlx::query(sql).bind(names).bind(except).fetch_all(db).await.map_err(failure)?;
+    Ok(rows
+        .iter()
+        .map(|row| (row.get(0), TimerId(row.get(1)), CommunityId(row.get(2))))
+        .collect())
+}
