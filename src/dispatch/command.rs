@@ -6,6 +6,7 @@ use crate::clock::TimeMs;
 use crate::community::Community;
 use crate::id::ScriptName;
 use crate::script::protocol::{Command, HandlerId, ParamKind};
+use crate::text;
 use crate::value::ValueMap;
 
 /// What a text asks for.
@@ -49,7 +50,7 @@ pub(super) fn parse<'p>(
     };
     match arguments(command, &words[1..], flat, community, now) {
         Ok(args) => Asked::Command { script, handler, command, args },
-        Err(fitted) if addressed || fitted > 0 => Asked::Usage(usage(command)),
+        Err(fitted) if addressed || fitted > 0 => Asked::Usage(usage(command, &plan.locale)),
         Err(_) => Asked::Nothing,
     }
 }
@@ -83,14 +84,27 @@ fn arguments(
     if words.next().is_some() { Err(command.params.len()) } else { Ok(args) }
 }
 
-/// How a command is written: `红包 <total> <count> [wish]`.
-pub fn usage(command: &Command) -> String {
-    let mut usage = command.verb.clone();
+/// The word that members of this language know a command by: its verb in Chinese, elsewhere the
+/// first other word in plain letters.
+pub fn verb<'c>(command: &'c Command, locale: &str) -> &'c str {
+    let latin = |word: &&String| locale != "zh" && word.is_ascii();
+    std::iter::once(&command.verb).chain(&command.alias).find(latin).unwrap_or(&command.verb)
+}
+
+/// How a command is written, in the member's language: `红包 <总额> <个数> [祝福]`. A parameter that
+/// the catalogue does not know keeps the name that its script gave it.
+pub fn usage(command: &Command, locale: &str) -> String {
+    let mut usage = verb(command, locale).to_owned();
     for param in &command.params {
         let (open, close) = if param.required { ('<', '>') } else { ('[', ']') };
         usage.push(' ');
         usage.push(open);
-        usage.push_str(&param.name);
+        let key = format!("param.{}", param.name);
+        if text::exists(&key) {
+            usage.push_str(&text::text(locale, &key, &ValueMap::new()));
+        } else {
+            usage.push_str(&param.name);
+        }
         usage.push(close);
     }
     usage

@@ -9,7 +9,7 @@ mod command;
 mod plan;
 
 pub use args::{Flat, flatten};
-pub use command::{Asked, usage};
+pub use command::{Asked, usage, verb};
 pub use plan::{Plan, Registry, configured_key};
 
 use crate::clock::TimeMs;

@@ -88,8 +88,8 @@ mod tests {
             ("need".to_owned(), Value::Int(10)),
             ("have".to_owned(), Value::Int(3)),
         ]);
-        assert_eq!(text("zh", "refuse.not_enough", &args), "积分不足:需要 10,现有 3");
-        assert_eq!(text("xx", "refuse.not_enough", &args), "积分不足:需要 10,现有 3");
+        assert_eq!(text("zh", "refuse.not_enough", &args), "积分不足：需要 10，现有 3");
+        assert_eq!(text("xx", "refuse.not_enough", &args), "积分不足：需要 10，现有 3");
         assert_eq!(complete("zh", "refuse.not_enough", &ValueMap::new()), None);
         assert!(text("zh", "refuse.not_enough", &ValueMap::new()).contains("{need}"));
         assert_eq!(text("zh", "no.such", &args), "no.such");

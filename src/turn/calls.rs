@@ -130,12 +130,14 @@ impl Turn {
         let (role, trust) =
             actor.map_or((Default::default(), 0), |member| (member.role, member.trust()));
         let commands = self.plan.commands_for(role, trust).map(|(script, command)| {
-            let usage = crate::dispatch::usage(command);
+            let locale = &self.plan.locale;
+            let words = std::iter::once(&command.verb).chain(&command.alias);
             Value::map([
                 ("script", script.as_str().into()),
-                ("verb", command.verb.as_str().into()),
-                ("usage", usage.into()),
+                ("verb", crate::dispatch::verb(command, locale).into()),
+                ("usage", crate::dispatch::usage(command, locale).into()),
                 ("help", command.help.as_str().into()),
+                ("words", Value::List(words.map(|word| word.as_str().into()).collect())),
             ])
         });
         Value::List(commands.collect())

@@ -13,7 +13,7 @@ use crate::report::{Line, Notice};
 use crate::script::protocol::{Answer, HostReply, RunEnd, RunOutcome, ScriptError};
 use crate::store::{EventRow, EventState, TurnRows};
 use crate::text::text;
-use crate::value::ValueMap;
+use crate::value::{Value, ValueMap};
 
 /// A turn that is ready to commit.
 pub struct Finished {
@@ -129,11 +129,7 @@ impl Turn {
         if silent || self.event.stale || refusal.code == "busy" {
             return;
         }
-        let content = vec![Element::Text(text(
-            &self.plan.locale,
-            &format!("refuse.{}", refusal.code),
-            &refusal.data,
-        ))];
+        let content = vec![Element::Text(sentence(&self.plan.locale, refusal))];
         if quiet {
             // Nobody else needs to read that somebody came too late.
             let can = self
@@ -254,6 +250,16 @@ impl Turn {
         rows.deliveries = std::mem::take(&mut self.deliveries);
         rows
     }
+}
+
+/// A refusal in words; a role in it is worded too.
+fn sentence(locale: &str, refusal: &Refusal) -> String {
+    let mut data = refusal.data.clone();
+    if let Some(Value::Text(role)) = data.get("role") {
+        let worded = text(locale, &format!("role.{role}"), &ValueMap::new());
+        data.insert("role".to_owned(), worded.into());
+    }
+    text(locale, &format!("refuse.{}", refusal.code), &data)
 }
 
 /// The row of an event; the text of a message goes into the archive.

@@ -174,7 +174,13 @@ impl Turn {
     }
 
     pub(super) fn packet_get(&mut self, args: &Args<'_>) -> Answer {
-        let Some(id) = args.number(0)? else { return Ok(Value::Unit) };
+        let id = match args.number(0)? {
+            Some(number) => number,
+            None => match self.latest_packet()? {
+                Some(id) => id.0,
+                None => return Ok(Value::Unit),
+            },
+        };
         if let Some(packet) = self.community.packets.get(&PacketId(id)) {
             return Ok(self.packet_view(packet));
         }
@@ -242,6 +248,15 @@ impl Turn {
         }
         // The grab itself says why not: already, empty or expired.
         latest.ok_or_else(|| Refusal::new("none_open").into())
+    }
+
+    /// The quoted one, else the latest of this group.
+    fn latest_packet(&mut self) -> Result<Option<PacketId>, Stop> {
+        if let Some(id) = self.quoted_packet()? {
+            return Ok(Some(id));
+        }
+        let latest = self.event.group.and_then(|group| self.packets_in(group).last());
+        Ok(latest.map(|packet| packet.id))
     }
 
     fn quoted_packet(&mut self) -> Result<Option<PacketId>, Stop> {
