@@ -130,7 +130,7 @@ impl Turn {
             return;
         }
         let content = vec![Element::Text(sentence(&self.plan.locale, refusal))];
-        if quiet {
+        if quiet && self.event.group.is_some() {
             // Nobody else needs to read that somebody came too late.
             let can = self
                 .world
