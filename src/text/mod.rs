@@ -82,6 +82,63 @@ mod tests {
         }
     }
 
+    /// Every `what("key")` of the files below a folder.
+    fn quoted(folder: &str, ending: &str, what: &str, found: &mut BTreeSet<String>) {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+        let mut folders = vec![root];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(&folder).expect("a folder").flatten() {
+                let path = entry.path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else if path.extension().is_some_and(|end| end == ending) {
+                    let text = std::fs::read_to_string(&path).expect("readable");
+                    let keys = text.split(what).skip(1).filter_map(|rest| rest.split_once('"'));
+                    found.extend(keys.map(|(key, _)| key.to_owned()));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_shipped_scripts_and_the_domain_find_every_sentence() {
+        let (mut keys, mut codes) = (BTreeSet::new(), BTreeSet::new());
+        for folder in ["scripts", "rules"] {
+            for what in ["text(\"", "text(if done.is_new { \"", "help: \""] {
+                quoted(folder, "rhai", what, &mut keys);
+            }
+            quoted(folder, "rhai", "refuse(\"", &mut codes);
+        }
+        for what in ["Refusal::new(\"", "fn refuse(code: \""] {
+            quoted("src/turn", "rs", what, &mut codes);
+            quoted("src/ledger", "rs", what, &mut codes);
+            quoted("src/dispatch", "rs", what, &mut codes);
+            quoted("src/community", "rs", what, &mut codes);
+        }
+        assert!(keys.len() > 40 && codes.len() > 20, "{} {}", keys.len(), codes.len());
+        keys.extend(codes.iter().map(|code| format!("refuse.{code}")));
+        // `red_packet.state.` is completed with a state.
+        keys.extend(["open", "exhausted", "refunded"].map(|s| format!("red_packet.state.{s}")));
+        keys.extend(["member", "mod", "admin", "owner"].map(|role| format!("role.{role}")));
+        // Names of other functions and of features end in a dot or hold none.
+        keys.retain(|key| !key.ends_with('.') && key.contains('.'));
+        let lost: Vec<_> = keys.iter().filter(|key| !exists(key)).collect();
+        assert!(lost.is_empty(), "{lost:?}");
+    }
+
+    #[test]
+    fn sentences_are_short_and_written_as_their_language_is() {
+        for (locale, catalogue) in CATALOGUES.iter() {
+            for (key, line) in catalogue {
+                assert!(line.split('\n').count() <= 6, "{locale} {key}: more than six lines");
+                let chinese = line.chars().any(|c| ('\u{4e00}'..='\u{9fff}').contains(&c));
+                assert!(!chinese || locale == &"zh", "{key}");
+                let half = |c: char| ",:;!?()".contains(c);
+                assert!(!(chinese && line.contains(half)), "{key}: half-width in {line}");
+            }
+        }
+    }
+
     #[test]
     fn fills_in_arguments() {
         let args = ValueMap::from([

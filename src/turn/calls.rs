@@ -124,6 +124,11 @@ impl Turn {
         Ok(Value::List(hits.into_iter().map(Value::Text).collect()))
     }
 
+    /// A sentence that is a key of the catalogue, in the community's language; any other text as it is.
+    pub(super) fn worded(&self, text: &str) -> String {
+        crate::text::text(&self.plan.locale, text, &ValueMap::new())
+    }
+
     /// Commands that are on here and that the actor may use.
     fn help_list(&self) -> Value {
         let actor = self.event.person.and_then(|person| self.community.members.get(&person));
@@ -136,7 +141,7 @@ impl Turn {
                 ("script", script.as_str().into()),
                 ("verb", crate::dispatch::verb(command, locale).into()),
                 ("usage", crate::dispatch::usage(command, locale).into()),
-                ("help", command.help.as_str().into()),
+                ("help", self.worded(&command.help).into()),
                 ("words", Value::List(words.map(|word| word.as_str().into()).collect())),
             ])
         });
