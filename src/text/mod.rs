@@ -53,6 +53,19 @@ pub fn text(locale: &str, key: &str, args: &ValueMap) -> String {
     template(locale, key).map_or_else(|| key.to_owned(), |found| template::render(found, args))
 }
 
+/// A length of time in words, rounded up to a unit that fits it.
+pub fn span(locale: &str, ms: i64) -> String {
+    let seconds = ms.max(0).saturating_add(999) / 1000;
+    let (unit, length) = match seconds {
+        ..120 => ("time.seconds", 1),
+        _ if seconds % 3600 != 0 && seconds < 7200 => ("time.minutes", 60),
+        ..259_200 => ("time.hours", 3600),
+        _ => ("time.days", 86_400),
+    };
+    let count = (seconds + length - 1) / length;
+    text(locale, unit, &ValueMap::from([("count".to_owned(), count.into())]))
+}
+
 /// The sentence of a key; `None` where the key does not exist or an argument is missing.
 pub fn complete(locale: &str, key: &str, args: &ValueMap) -> Option<String> {
     let found = template(locale, key)?;
@@ -66,7 +79,7 @@ pub fn complete(locale: &str, key: &str, args: &ValueMap) -> Option<String> {
 mod tests {
     use std::collections::BTreeSet;
 
-    use super::{CATALOGUES, complete, exists, template, text};
+    use super::{CATALOGUES, complete, exists, span, template, text};
     use crate::value::{Value, ValueMap};
 
     #[test]
@@ -137,6 +150,15 @@ mod tests {
                 assert!(!(chinese && line.contains(half)), "{key}: half-width in {line}");
             }
         }
+    }
+
+    #[test]
+    fn a_length_of_time_has_a_unit_that_fits() {
+        let minutes = |count: i64| span("zh", count * 60_000);
+        assert_eq!((span("zh", 57_001), minutes(1)), ("58 秒".to_owned(), "60 秒".to_owned()));
+        assert_eq!((minutes(5), minutes(90)), ("5 分钟".to_owned(), "90 分钟".to_owned()));
+        assert_eq!((minutes(60), minutes(24 * 60)), ("1 小时".to_owned(), "24 小时".to_owned()));
+        assert_eq!((minutes(7 * 24 * 60), span("en", 3_600_000)), ("7 天".into(), "1 hour".into()));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::refusal::Refusal;
 use crate::report::{Line, Notice};
 use crate::script::protocol::{Answer, HostReply, RunEnd, RunOutcome, ScriptError};
 use crate::store::{EventRow, EventState, TurnRows};
-use crate::text::text;
+use crate::text::{span, text};
 use crate::value::{Value, ValueMap};
 
 /// A turn that is ready to commit.
@@ -252,12 +252,16 @@ impl Turn {
     }
 }
 
-/// A refusal in words; a role in it is worded too.
+/// A refusal in words; a role and a wait in it are worded too.
 fn sentence(locale: &str, refusal: &Refusal) -> String {
     let mut data = refusal.data.clone();
     if let Some(Value::Text(role)) = data.get("role") {
         let worded = text(locale, &format!("role.{role}"), &ValueMap::new());
         data.insert("role".to_owned(), worded.into());
+    }
+    if let Some(Value::Int(seconds)) = data.get("seconds") {
+        let wait = span(locale, seconds * 1000);
+        data.insert("wait".to_owned(), wait.into());
     }
     text(locale, &format!("refuse.{}", refusal.code), &data)
 }

@@ -5,7 +5,6 @@
 
 use super::calls::Args;
 use super::{Fetched, Need, Stop, Turn, Undo};
-use crate::clock::TimeMs;
 use crate::community::packet_from_rows;
 use crate::event::EventKind;
 use crate::id::{GroupId, PacketId, PersonId, TimerId};
@@ -15,6 +14,7 @@ use crate::ledger::{
 use crate::refusal::Refusal;
 use crate::script::duration;
 use crate::store::{PacketRow, ShareRow, TimerRow};
+use crate::text::span;
 use crate::value::{Value, ValueMap};
 
 /// Name of the timer that ends a packet; the script words it in `on_timer` of this name.
@@ -344,6 +344,7 @@ impl Turn {
         let best = packet.best().map_or(Value::Unit, |(person, amount)| {
             Value::map([("name", self.name_of(person).into()), ("amount", amount.into())])
         });
+        let life = span(&self.plan.locale, packet.expires_at - packet.created_at);
         let ended = packet.state != PacketState::Open;
         let seed = if ended { hex(&packet.seed).into() } else { Value::Unit };
         Value::map([
@@ -356,7 +357,7 @@ impl Turn {
             ("rest", packet.rest().into()),
             ("mode", packet.mode.as_str().into()),
             ("wish", packet.wish.as_str().into()),
-            ("hours", hours(packet).into()),
+            ("life", life.into()),
             ("state", packet.state.as_str().into()),
             ("shares", Value::List(taken.collect())),
             ("best", best),
@@ -398,11 +399,6 @@ fn wish(options: &ValueMap) -> String {
         }
         _ => String::new(),
     }
-}
-
-fn hours(packet: &Packet) -> i64 {
-    let life: TimeMs = packet.expires_at - packet.created_at;
-    (life + HOUR_MS / 2) / HOUR_MS
 }
 
 fn hex(bytes: &[u8]) -> String {
