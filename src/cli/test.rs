@@ -1,9 +1,13 @@
 //! `qundao test`: plays transcripts and shows what went otherwise.
 
 use std::io::{IsTerminal as _, Write as _};
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use tokio::runtime::Runtime;
 
 use super::connect::{self, Workspace};
 use super::{Args, End, complain, runtime, say};
@@ -55,11 +59,13 @@ pub fn run(args: &Args, files: &[PathBuf], accepts: bool) -> End {
             return End::NotStarted;
         }
     };
-    let mut suite = Suite { workspace, color, accepts, json: args.json, tally: Tally::default() };
+    let begun = Instant::now();
+    let tally = Tally::default();
+    let mut suite = Suite { workspace, runtime, color, accepts, json: args.json, tally };
     for file in &files {
-        runtime.block_on(suite.file(file));
+        suite.file(file);
     }
-    suite.finish()
+    suite.finish(begun.elapsed())
 }
 
 /// Every transcript of both folders, in order.
@@ -83,6 +89,7 @@ fn every(config: &Config) -> anyhow::Result<Vec<PathBuf>> {
 
 struct Suite {
     workspace: Workspace,
+    runtime: Runtime,
     color: bool,
     accepts: bool,
     json: bool,
@@ -90,7 +97,7 @@ struct Suite {
 }
 
 impl Suite {
-    async fn file(&mut self, file: &Path) {
+    fn file(&mut self, file: &Path) {
         let path = file.display().to_string();
         let text = match std::fs::read_to_string(file) {
             Ok(text) => text,
@@ -105,7 +112,7 @@ impl Suite {
                 return;
             }
         };
-        let results = self.cases(&transcript).await;
+        let results = self.cases(&transcript);
         if self.accepts {
             let fresh = accept::rewrite(&text, &transcript, &results);
             if fresh != text {
@@ -117,24 +124,47 @@ impl Suite {
         }
     }
 
-    async fn cases(&mut self, transcript: &Transcript) -> Vec<CaseResult> {
-        let mut results = Vec::new();
-        for case in &transcript.cases {
-            self.progress(&format!("{} · {}", transcript.path, case.name));
-            let workspace = &self.workspace;
-            let make = |setup: &CaseSetup<'_>| connect::parts_of_case(workspace, setup);
-            let result = run_case(transcript, case, &make).await;
-            self.progress("");
+    fn cases(&mut self, transcript: &Transcript) -> Vec<CaseResult> {
+        self.progress(&transcript.path);
+        let results = self.play(transcript);
+        self.progress("");
+        for (case, result) in transcript.cases.iter().zip(&results) {
             // What is written down now counts as passed; what could not be played does not.
             if result.is_passed() || (self.accepts && result.fault.is_none()) {
                 self.tally.passed += 1;
             } else {
-                let what = diff::describe(transcript, case, &result, self.color);
+                let what = diff::describe(transcript, case, result, self.color);
                 self.fail(&transcript.path, case.line, &case.name, what);
             }
-            results.push(result);
         }
         results
+    }
+
+    /// Plays the cases side by side, as many as there are cores: each has a bot of its own.
+    fn play(&self, transcript: &Transcript) -> Vec<CaseResult> {
+        let workspace = &self.workspace;
+        let make = |setup: &CaseSetup<'_>| connect::parts_of_case(workspace, setup);
+        let next = AtomicUsize::new(0);
+        let worker = || {
+            let mut played = Vec::new();
+            loop {
+                let index = next.fetch_add(1, Ordering::Relaxed);
+                let Some(case) = transcript.cases.get(index) else { return played };
+                played.push((index, self.runtime.block_on(run_case(transcript, case, &make))));
+            }
+        };
+        let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+        let mut played: Vec<(usize, CaseResult)> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..cores).map(|_| scope.spawn(worker)).collect();
+            let join = |thread: std::thread::ScopedJoinHandle<'_, _>| match thread.join() {
+                Ok(played) => played,
+                // A case that was not played must never count as one that passed.
+                Err(panic) => std::panic::resume_unwind(panic),
+            };
+            threads.into_iter().flat_map(join).collect()
+        });
+        played.sort_by_key(|(index, _)| *index);
+        played.into_iter().map(|(_, result)| result).collect()
     }
 
     fn fail(&mut self, path: &str, line: usize, case: &str, what: String) {
@@ -155,7 +185,7 @@ impl Suite {
         }
     }
 
-    fn finish(self) -> End {
+    fn finish(self, took: Duration) -> End {
         let Tally { passed, failed, accepted, .. } = &self.tally;
         if self.json {
             say(&format!("{}\n", serde_json::json!(self.tally)));
@@ -163,7 +193,8 @@ impl Suite {
             for path in accepted {
                 say(&format!("✎ {path}: wrote down what happened; look at the difference\n"));
             }
-            say(&format!("{passed} passed, {failed} failed\n"));
+            let seconds = took.as_secs_f64();
+            say(&format!("{passed} passed, {failed} failed in {seconds:.1} s\n"));
         }
         if *failed == 0 { End::Well } else { End::Problems }
     }

@@ -6,6 +6,7 @@ use crate::clock::TimeMs;
 use crate::community::Community;
 use crate::id::ScriptName;
 use crate::script::protocol::{Command, HandlerId, ParamKind};
+use crate::text;
 use crate::value::ValueMap;
 
 /// What a text asks for.
@@ -17,6 +18,8 @@ pub enum Asked<'p> {
     Unknown,
     /// A command, written wrongly: how it is written.
     Usage(String),
+    /// A command about somebody who is not here; all else fits.
+    Stranger(&'p Command),
     /// A command with its arguments.
     Command {
         /// Which script.
@@ -49,25 +52,35 @@ pub(super) fn parse<'p>(
     };
     match arguments(command, &words[1..], flat, community, now) {
         Ok(args) => Asked::Command { script, handler, command, args },
-        Err(fitted) if addressed || fitted > 0 => Asked::Usage(usage(command)),
+        Err(Misfit::Stranger) => Asked::Stranger(command),
+        Err(Misfit::At(fitted)) if addressed || fitted > 0 => Asked::Usage(usage(command, &plan.locale)),
         Err(_) => Asked::Nothing,
     }
 }
 
-/// Reads the arguments; otherwise says how many fitted.
+/// Why arguments do not fit.
+enum Misfit {
+    /// So many fitted, the next did not.
+    At(usize),
+    /// All fit but the name of a member.
+    Stranger,
+}
+
+/// Reads the arguments.
 fn arguments(
     command: &Command,
     words: &[Word],
     flat: &Flat,
     community: &Community,
     now: TimeMs,
-) -> Result<ValueMap, usize> {
+) -> Result<ValueMap, Misfit> {
     let mut args = ValueMap::new();
     let mut words = words.iter();
+    let mut is_stranger = false;
     for (index, param) in command.params.iter().enumerate() {
         let Some(word) = words.next() else {
             if param.required {
-                return Err(index);
+                return Err(Misfit::At(if is_stranger { 0 } else { index }));
             }
             continue;
         };
@@ -77,20 +90,43 @@ fn arguments(
             words = [].iter();
             continue;
         }
-        let value = read(param.kind, word, community, now).ok_or(index)?;
-        args.insert(param.name.clone(), value);
+        match read(param.kind, word, community, now) {
+            Some(value) => {
+                args.insert(param.name.clone(), value);
+            }
+            None if param.kind == ParamKind::User => is_stranger = true,
+            None => return Err(Misfit::At(if is_stranger { 0 } else { index })),
+        }
     }
-    if words.next().is_some() { Err(command.params.len()) } else { Ok(args) }
+    match (words.next(), is_stranger) {
+        (Some(_), true) => Err(Misfit::At(0)),
+        (Some(_), false) => Err(Misfit::At(command.params.len())),
+        (None, true) => Err(Misfit::Stranger),
+        (None, false) => Ok(args),
+    }
 }
 
-/// How a command is written: `红包 <total> <count> [wish]`.
-pub fn usage(command: &Command) -> String {
-    let mut usage = command.verb.clone();
+/// The word that members of this language know a command by: its verb in Chinese, elsewhere the
+/// first other word in plain letters.
+pub fn verb<'c>(command: &'c Command, locale: &str) -> &'c str {
+    let latin = |word: &&String| locale != "zh" && word.is_ascii();
+    std::iter::once(&command.verb).chain(&command.alias).find(latin).unwrap_or(&command.verb)
+}
+
+/// How a command is written, in the member's language: `红包 <总额> <个数> [祝福]`. A parameter that
+/// the catalogue does not know keeps the name that its script gave it.
+pub fn usage(command: &Command, locale: &str) -> String {
+    let mut usage = verb(command, locale).to_owned();
     for param in &command.params {
         let (open, close) = if param.required { ('<', '>') } else { ('[', ']') };
         usage.push(' ');
         usage.push(open);
-        usage.push_str(&param.name);
+        let key = format!("param.{}", param.name);
+        if text::exists(&key) {
+            usage.push_str(&text::text(locale, &key, &ValueMap::new()));
+        } else {
+            usage.push_str(&param.name);
+        }
         usage.push(close);
     }
     usage

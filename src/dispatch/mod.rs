@@ -9,7 +9,7 @@ mod command;
 mod plan;
 
 pub use args::{Flat, flatten};
-pub use command::{Asked, usage};
+pub use command::{Asked, usage, verb};
 pub use plan::{Plan, Registry, configured_key};
 
 use crate::clock::TimeMs;
@@ -155,6 +155,13 @@ fn add_command(
         Asked::Nothing => {}
         Asked::Unknown => out.unknown = true,
         Asked::Usage(usage) => out.usage = Some(usage),
+        Asked::Stranger(command) => {
+            // Who may not use it most likely did not mean it.
+            let may = community.members.get(&person).is_some_and(|m| m.role >= command.role);
+            if may {
+                out.refused = Some((Refusal::new("not_member"), command.quiet));
+            }
+        }
         Asked::Command { script, handler, command, args } => {
             match may(community, person, command, (script, handler), limits, now) {
                 Err(refusal) => out.refused = Some((refusal, command.quiet)),

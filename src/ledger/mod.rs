@@ -259,7 +259,10 @@ impl Ledger {
         cause: Cause,
         undo: &mut Vec<LedgerUndo>,
     ) -> Result<Option<Transfer>, Refusal> {
-        if !(1..=AMOUNT_MAX).contains(&posting.amount) || posting.debit == posting.credit {
+        if posting.amount > AMOUNT_MAX {
+            return Err(Refusal::new("too_much").with("amount", posting.amount));
+        }
+        if posting.amount < 1 || posting.debit == posting.credit {
             return Err(Refusal::new("bad_amount").with("amount", posting.amount));
         }
         match self.keys.get(&posting.key) {

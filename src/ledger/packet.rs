@@ -103,7 +103,7 @@ pub struct Claim {
     pub group: GroupId,
     /// A sender may take from her own packet.
     pub own_allowed: bool,
-    /// How long one must have been a member when the packet was sent, ms.
+    /// How long one must have been a member when the packet was sent, ms; 0 lets everybody.
     pub member_for_ms: i64,
 }
 
@@ -165,8 +165,8 @@ impl Packet {
         if claim.person == self.sender && !claim.own_allowed {
             return Err(Refusal::new("own"));
         }
-        if claim.joined_at + claim.member_for_ms > self.created_at {
-            let hours = claim.member_for_ms / 3_600_000;
+        if claim.member_for_ms > 0 && claim.joined_at + claim.member_for_ms > self.created_at {
+            let hours = (claim.member_for_ms + 3_599_999) / 3_600_000;
             return Err(Refusal::new("too_new").with("hours", hours));
         }
         let share = &mut self.shares[self.claimed];

@@ -124,18 +124,25 @@ impl Turn {
         Ok(Value::List(hits.into_iter().map(Value::Text).collect()))
     }
 
+    /// A sentence that is a key of the catalogue, in the community's language; any other text as it is.
+    pub(super) fn worded(&self, text: &str) -> String {
+        crate::text::text(&self.plan.locale, text, &ValueMap::new())
+    }
+
     /// Commands that are on here and that the actor may use.
     fn help_list(&self) -> Value {
         let actor = self.event.person.and_then(|person| self.community.members.get(&person));
         let (role, trust) =
             actor.map_or((Default::default(), 0), |member| (member.role, member.trust()));
         let commands = self.plan.commands_for(role, trust).map(|(script, command)| {
-            let usage = crate::dispatch::usage(command);
+            let locale = &self.plan.locale;
+            let words = std::iter::once(&command.verb).chain(&command.alias);
             Value::map([
                 ("script", script.as_str().into()),
-                ("verb", command.verb.as_str().into()),
-                ("usage", usage.into()),
-                ("help", command.help.as_str().into()),
+                ("verb", crate::dispatch::verb(command, locale).into()),
+                ("usage", crate::dispatch::usage(command, locale).into()),
+                ("help", self.worded(&command.help).into()),
+                ("words", Value::List(words.map(|word| word.as_str().into()).collect())),
             ])
         });
         Value::List(commands.collect())

@@ -44,7 +44,7 @@ impl Turn {
         if self.event.stale && is_visible(&effect) {
             return Err("the event is too old to be answered");
         }
-        if let Some(person) = punished(&effect) {
+        if let Some(person) = self.punished(script, &effect) {
             self.check_immunity(person)?;
         }
         let line = self.line_of(&effect);
@@ -162,6 +162,18 @@ impl Turn {
         };
         self.deliveries.push(delivery);
         Ok(())
+    }
+
+    /// Whom an effect punishes. A rule that takes a message away punishes its author; a command
+    /// that does so tidies up.
+    fn punished(&self, script: &ScriptName, effect: &Effect) -> Option<PersonId> {
+        let by_rule = self.plan.manifest(script).is_some_and(|manifest| manifest.is_rule);
+        match effect {
+            Effect::Delete { .. } if by_rule => {
+                self.event.person.filter(|person| self.community.members.contains_key(person))
+            }
+            other => punished(other),
+        }
     }
 
     fn check_immunity(&self, person: PersonId) -> Result<(), Skip> {

@@ -12,8 +12,8 @@ use crate::refusal::Refusal;
 use crate::report::{Line, Notice};
 use crate::script::protocol::{Answer, HostReply, RunEnd, RunOutcome, ScriptError};
 use crate::store::{EventRow, EventState, TouchRow, TurnRows};
-use crate::text::text;
-use crate::value::ValueMap;
+use crate::text::{span, text};
+use crate::value::{Value, ValueMap};
 
 /// A turn that is ready to commit.
 pub struct Finished {
@@ -129,12 +129,8 @@ impl Turn {
         if silent || self.event.stale || refusal.code == "busy" {
             return;
         }
-        let content = vec![Element::Text(text(
-            &self.plan.locale,
-            &format!("refuse.{}", refusal.code),
-            &refusal.data,
-        ))];
-        if quiet {
+        let content = vec![Element::Text(sentence(&self.plan.locale, refusal))];
+        if quiet && self.event.group.is_some() {
             // Nobody else needs to read that somebody came too late.
             let can = self
                 .world
@@ -287,6 +283,20 @@ fn touch_row(community: &Community, person: PersonId) -> Option<TouchRow> {
         active_days: member.active_days,
         last_day: member.last_day.clone(),
     })
+}
+
+/// A refusal in words; a role and a wait in it are worded too.
+fn sentence(locale: &str, refusal: &Refusal) -> String {
+    let mut data = refusal.data.clone();
+    if let Some(Value::Text(role)) = data.get("role") {
+        let worded = text(locale, &format!("role.{role}"), &ValueMap::new());
+        data.insert("role".to_owned(), worded.into());
+    }
+    if let Some(Value::Int(seconds)) = data.get("seconds") {
+        let wait = span(locale, seconds * 1000);
+        data.insert("wait".to_owned(), wait.into());
+    }
+    text(locale, &format!("refuse.{}", refusal.code), &data)
 }
 
 /// The row of an event; the text of a message goes into the archive.

@@ -1,11 +1,10 @@
 //! Host calls of `red_packet::`, and the end of a packet's life.
 //!
 //! The limits of a packet are settings of the script that sends it: `expires`, `max_total`,
-//! `max_shares`, `max_open`, `own_grab`, `member_for`.
+//! `max_shares`, `max_open`, `cooldown`, `own_grab`, `member_for`.
 
 use super::calls::Args;
 use super::{Fetched, Need, Stop, Turn, Undo};
-use crate::clock::TimeMs;
 use crate::community::packet_from_rows;
 use crate::event::EventKind;
 use crate::id::{GroupId, PacketId, PersonId, TimerId};
@@ -15,12 +14,17 @@ use crate::ledger::{
 use crate::refusal::Refusal;
 use crate::script::duration;
 use crate::store::{PacketRow, ShareRow, TimerRow};
+use crate::text::span;
 use crate::value::{Value, ValueMap};
 
 /// Name of the timer that ends a packet; the script words it in `on_timer` of this name.
 pub const EXPIRED: &str = "red_packet.expired";
 /// A sender may take a packet back after so long, ms.
 const REFUND_AFTER_MS: i64 = 60_000;
+/// Between two packets of one sender where the script says nothing, ms.
+const COOLDOWN_MS: i64 = 60_000;
+/// Longest wish, characters; it is shown on one line.
+const WISH_CHARS: usize = 50;
 const HOUR_MS: i64 = 3_600_000;
 /// Ended packets that stay in memory for questions.
 const ENDED_KEPT: usize = 20;
@@ -37,6 +41,7 @@ impl Turn {
         let options = args.map(3)?.unwrap_or(&empty);
         let group = self.event.group.ok_or_else(|| Refusal::new("group_only"))?;
         self.check_packet(group, total, count)?;
+        self.check_cooldown(sender)?;
         let id = self.world.numbers.packet();
         let ordinal = self.next_ordinal();
         let seed = self.world.packet_seed(self.event.id, ordinal);
@@ -110,6 +115,18 @@ impl Turn {
         Ok(())
     }
 
+    /// One pause for every kind of packet, so that kinds cannot be used in turn.
+    fn check_cooldown(&self, sender: PersonId) -> Result<(), Stop> {
+        let own = self.community.packets.values().filter(|packet| packet.sender == sender);
+        let last = own.map(|packet| packet.created_at).max();
+        let pause = self.duration_setting("cooldown", COOLDOWN_MS);
+        let wait = last.map_or(0, |last| last + pause - self.now);
+        if wait > 0 {
+            return Err(Refusal::new("cooldown").with("seconds", (wait + 999) / 1000).into());
+        }
+        Ok(())
+    }
+
     pub(super) fn packet_grab(&mut self, args: &Args<'_>) -> Answer {
         let person = args.member(0)?;
         let joined_at = self.member(person)?.joined_at;
@@ -119,7 +136,7 @@ impl Turn {
             joined_at,
             at: self.now,
             group: self.event.group.unwrap_or(GroupId(0)),
-            own_allowed: self.setting("own_grab") == Some(&Value::Bool(true)),
+            own_allowed: self.own_grab(),
             member_for_ms: self.duration_setting("member_for", 24 * HOUR_MS),
         };
         let packet =
@@ -146,14 +163,17 @@ impl Turn {
         let person = args.member(0)?;
         let id = match args.number(1)? {
             Some(number) => PacketId(number),
-            None => self
-                .community
-                .packets
-                .values()
-                .rev()
-                .find(|packet| packet.sender == person && packet.state == PacketState::Open)
-                .map(|packet| packet.id)
-                .ok_or_else(|| Refusal::new("none_of_yours"))?,
+            None => match self.quoted_packet()? {
+                Some(id) => id,
+                None => self
+                    .community
+                    .packets
+                    .values()
+                    .rev()
+                    .find(|packet| packet.sender == person && packet.state == PacketState::Open)
+                    .map(|packet| packet.id)
+                    .ok_or_else(|| Refusal::new("none_of_yours"))?,
+            },
         };
         let staff = self.member(person)?.role.is_staff();
         let packet =
@@ -174,7 +194,13 @@ impl Turn {
     }
 
     pub(super) fn packet_get(&mut self, args: &Args<'_>) -> Answer {
-        let Some(id) = args.number(0)? else { return Ok(Value::Unit) };
+        let id = match args.number(0)? {
+            Some(number) => number,
+            None => match self.latest_packet()? {
+                Some(id) => id.0,
+                None => return Ok(Value::Unit),
+            },
+        };
         if let Some(packet) = self.community.packets.get(&PacketId(id)) {
             return Ok(self.packet_view(packet));
         }
@@ -219,7 +245,8 @@ impl Turn {
         Ok(())
     }
 
-    /// By number; by the quoted card; else the oldest open one here that she has no share of.
+    /// By number; by the quoted card; else the oldest open one here that she has no share of and did
+    /// not send.
     fn which_packet(
         &mut self,
         args: &Args<'_>,
@@ -235,13 +262,23 @@ impl Turn {
         let Some(group) = self.event.group else { return Err(Refusal::new("group_only").into()) };
         let mut latest = None;
         for packet in self.packets_in(group) {
-            if packet.state == PacketState::Open && !packet.has(person) {
+            let is_own = packet.sender == person && !self.own_grab();
+            if packet.state == PacketState::Open && !packet.has(person) && !is_own {
                 return Ok(packet.id);
             }
             latest = Some(packet.id);
         }
         // The grab itself says why not: already, empty or expired.
         latest.ok_or_else(|| Refusal::new("none_open").into())
+    }
+
+    /// The quoted one, else the latest of this group.
+    fn latest_packet(&mut self) -> Result<Option<PacketId>, Stop> {
+        if let Some(id) = self.quoted_packet()? {
+            return Ok(Some(id));
+        }
+        let latest = self.event.group.and_then(|group| self.packets_in(group).last());
+        Ok(latest.map(|packet| packet.id))
     }
 
     fn quoted_packet(&mut self) -> Result<Option<PacketId>, Stop> {
@@ -261,6 +298,10 @@ impl Turn {
 
     fn packets_in(&self, group: GroupId) -> impl Iterator<Item = &Packet> {
         self.community.packets.values().filter(move |packet| packet.group == group)
+    }
+
+    fn own_grab(&self) -> bool {
+        self.setting("own_grab") == Some(&Value::Bool(true))
     }
 
     fn cancel_expiry(&mut self, id: PacketId) {
@@ -303,6 +344,7 @@ impl Turn {
         let best = packet.best().map_or(Value::Unit, |(person, amount)| {
             Value::map([("name", self.name_of(person).into()), ("amount", amount.into())])
         });
+        let life = span(&self.plan.locale, packet.expires_at - packet.created_at);
         let ended = packet.state != PacketState::Open;
         let seed = if ended { hex(&packet.seed).into() } else { Value::Unit };
         Value::map([
@@ -315,7 +357,7 @@ impl Turn {
             ("rest", packet.rest().into()),
             ("mode", packet.mode.as_str().into()),
             ("wish", packet.wish.as_str().into()),
-            ("hours", hours(packet).into()),
+            ("life", life.into()),
             ("state", packet.state.as_str().into()),
             ("shares", Value::List(taken.collect())),
             ("best", best),
@@ -351,14 +393,12 @@ fn mode(options: &ValueMap) -> Result<Mode, Stop> {
 
 fn wish(options: &ValueMap) -> String {
     match options.get("wish") {
-        Some(Value::Text(text)) => text.chars().take(50).collect(),
+        Some(Value::Text(text)) => {
+            let one_line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+            one_line.chars().take(WISH_CHARS).collect()
+        }
         _ => String::new(),
     }
-}
-
-fn hours(packet: &Packet) -> i64 {
-    let life: TimeMs = packet.expires_at - packet.created_at;
-    (life + HOUR_MS / 2) / HOUR_MS
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -83,11 +83,17 @@ impl Turn {
                 ("at", entry.at.into()),
                 ("delta", entry.delta.into()),
                 ("code", entry.code.as_str().into()),
-                ("reason", entry.reason.as_str().into()),
+                ("reason", self.reason(&entry.reason).into()),
                 ("by", entry.actor.map_or(Value::Unit, |actor| self.name_of(actor).into())),
             ])
         });
         Ok(Value::List(rows.collect()))
+    }
+
+    /// The domain's own reasons are keys of the catalogue; what members wrote is shown as it is.
+    fn reason(&self, reason: &str) -> String {
+        let is_key = reason.starts_with("red_packet.") || reason.starts_with("points.reason.");
+        if is_key { self.worded(reason) } else { reason.to_owned() }
     }
 
     /// Members by points, ranks dense; without leavers, bots and staff.

@@ -7,5 +7,5 @@ pub(super) static ROWS: &[Row] = &[Row::host(
     "list",
     &[],
     Ty::Array,
-    "The commands that the member may use here, each `#{ verb, usage, help, alias }`.",
+    "The commands that the member may use here, each `#{ script, verb, usage, help, words }`.",
 )];

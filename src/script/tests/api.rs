@@ -59,7 +59,7 @@ fn times_are_the_turns_own_and_local() {
 fn texts_come_from_the_catalogue() {
     prints(
         "print(text(\"refuse.not_enough\", #{ need: 3, have: 1 }));",
-        &["积分不足:需要 3,现有 1"],
+        &["积分不足：需要 3，现有 1"],
     );
     prints("print(text(\"refuse.already\"));", &["你已经领过了"]);
 }
