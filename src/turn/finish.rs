@@ -70,7 +70,8 @@ impl Turn {
         dispatch: &Dispatch,
         notices: &mut Vec<Notice>,
     ) {
-        let Some((script, shadow)) = self.runs.get(run).map(|r| (r.script.clone(), r.shadow)) else {
+        let Some((script, shadow)) = self.runs.get(run).map(|r| (r.script.clone(), r.shadow))
+        else {
             return;
         };
         match &outcome.end {
