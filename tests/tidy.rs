@@ -227,6 +227,29 @@ fn migrations_are_numbered_without_gaps() {
 }
 
 #[test]
+fn the_map_names_tests_that_exist() {
+    let map = read(&root().join("ARCHITECTURE.md")).text;
+    let guard = regex::Regex::new(r"`([\w/-]+\.(?:rs|chat))(?:::(\w+))?`").expect("a pattern");
+    let mut missing = Vec::new();
+    for found in guard.captures_iter(&map) {
+        // Names without a folder are files of the module that the row is about.
+        if !found[1].contains('/') {
+            continue;
+        }
+        let path = root().join(&found[1]);
+        let path = if path.exists() { path } else { root().join("src").join(&found[1]) };
+        let is_there = path.exists()
+            && found
+                .get(2)
+                .is_none_or(|test| read(&path).text.contains(&format!("fn {}(", test.as_str())));
+        if !is_there {
+            missing.push(found[0].to_owned());
+        }
+    }
+    none("ARCHITECTURE.md names what is not there", missing);
+}
+
+#[test]
 fn no_file_names_a_place_that_others_do_not_have() {
     // Pages of the design and folders of one machine mean nothing to who reads this elsewhere.
     let pages = ["stack", "reliability", "decisions", "operations", "platforms", "peers"];
