@@ -151,7 +151,8 @@ impl Committer {
                 settled.push(next);
             }
             let idle = items.is_empty() && settled.is_empty();
-            if idle && (no_turns || no_settlements) && turns.is_closed() && settlements.is_closed() {
+            if idle && (no_turns || no_settlements) && turns.is_closed() && settlements.is_closed()
+            {
                 return;
             }
             if idle {
@@ -166,11 +167,7 @@ impl Committer {
         }
     }
 
-    async fn commit(
-        &mut self,
-        items: &mut Vec<Item>,
-        settled: &mut Vec<Settling>,
-    ) {
+    async fn commit(&mut self, items: &mut Vec<Item>, settled: &mut Vec<Settling>) {
         let mut batch = Vec::with_capacity(items.len());
         for item in items.drain(..) {
             if self.is_outdated(&item) {
@@ -300,8 +297,7 @@ impl Committer {
                 self.report(arrival.event.clone(), std::mem::take(&mut item.lines));
             }
             if let Some(receipt) = arrival.receipt {
-                let accepted =
-                    if arrival.is_repeat { Accepted::Duplicate } else { Accepted::New };
+                let accepted = if arrival.is_repeat { Accepted::Duplicate } else { Accepted::New };
                 // An adapter that has gone does not want to know.
                 let _ = receipt.send(accepted);
             }

@@ -265,8 +265,7 @@ impl Intake {
             reference: reference.clone(),
             name: name.into(),
         });
-        let row =
-            GroupRow { id, community, reference: reference.clone(), name: name.to_owned() };
+        let row = GroupRow { id, community, reference: reference.clone(), name: name.to_owned() };
         Where { community, group: Some(id), new: (community_row, Some(row)) }
     }
 }

@@ -37,7 +37,8 @@ const COUNT: &str = "//! 数数\ncommand(\"数\", |c| {\n    \
 async fn child() {
     let Ok(path) = std::env::var(CHILD) else { return };
     let platform = Platform::willing();
-    let mut setup = Setup::new(vec![script("count", COUNT), shipped("red_packet"), shipped("checkin")]);
+    let mut setup =
+        Setup::new(vec![script("count", COUNT), shipped("red_packet"), shipped("checkin")]);
     setup.config.limits.commands = 1_000_000;
     let bot = setup.start(sqlite(Path::new(&path)).await, &platform).await;
     let now = SystemClock::default().now();
@@ -117,7 +118,8 @@ struct Chance(u64);
 
 impl Chance {
     fn below(&mut self, limit: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         ((self.0 >> 33) % limit as u64) as usize
     }
 }
@@ -217,17 +219,29 @@ async fn look(file: &Path) -> Found {
     drop(store);
     let mut db = peek(file).await;
     let checks = [
-        ("counted otherwise than handled", "SELECT count(*) FROM (
+        (
+            "counted otherwise than handled",
+            "SELECT count(*) FROM (
             SELECT community, count(*) n FROM event WHERE text = '数' GROUP BY community) e
             JOIN script_state s ON s.community = e.community AND s.script = 'count'
-            WHERE s.value <> json_object('Int', e.n)"),
-        ("paid otherwise than counted", "SELECT (SELECT count(*) FROM event WHERE text = '数')
-            - (SELECT count(*) FROM ledger_transfer WHERE code = 'count')"),
-        ("answered otherwise than counted", "SELECT (SELECT count(*) FROM event WHERE text = '数')
-            - (SELECT count(*) FROM delivery WHERE script = 'count')"),
+            WHERE s.value <> json_object('Int', e.n)",
+        ),
+        (
+            "paid otherwise than counted",
+            "SELECT (SELECT count(*) FROM event WHERE text = '数')
+            - (SELECT count(*) FROM ledger_transfer WHERE code = 'count')",
+        ),
+        (
+            "answered otherwise than counted",
+            "SELECT (SELECT count(*) FROM event WHERE text = '数')
+            - (SELECT count(*) FROM delivery WHERE script = 'count')",
+        ),
         ("waiting for nothing", "SELECT count(*) FROM event WHERE state = 'quarantined'"),
-        ("packets without their timer", "SELECT (SELECT count(*) FROM packet WHERE state = 'open')
-            - (SELECT count(*) FROM timer WHERE name = 'red_packet.expired')"),
+        (
+            "packets without their timer",
+            "SELECT (SELECT count(*) FROM packet WHERE state = 'open')
+            - (SELECT count(*) FROM timer WHERE name = 'red_packet.expired')",
+        ),
     ];
     for (what, sql) in checks {
         let n = number(&mut db, sql).await;

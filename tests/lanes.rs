@@ -11,7 +11,8 @@ use world::{Platform, Setup, in_time, message, number, peek, script, sqlite};
 /// Answers with how often it was asked here.
 const COUNT: &str = "//! 数数\non_message(|m| m.reply(`${state::incr(m.group, \"n\")}`));\n";
 /// Never ends.
-const STUCK: &str = "//! 死循环\non_keyword([\"卡住\"], |m| { let n = 0; loop { n += 1; n -= 1; } });\n";
+const STUCK: &str =
+    "//! 死循环\non_keyword([\"卡住\"], |m| { let n = 0; loop { n += 1; n -= 1; } });\n";
 
 fn one_to(n: usize) -> Vec<String> {
     (1..=n).map(|n| n.to_string()).collect()

@@ -90,10 +90,8 @@ fn first(count: usize, outcome: Outcome) -> impl FnMut(&Request) -> Outcome + Se
 
 #[tokio::test]
 async fn what_was_certainly_not_sent_is_tried_when_the_platform_said_and_keeps_its_place() {
-    let later = Outcome::NotSent {
-        reason: "429".to_owned(),
-        retry_after: Some(Duration::from_secs(30)),
-    };
+    let later =
+        Outcome::NotSent { reason: "429".to_owned(), retry_after: Some(Duration::from_secs(30)) };
     let mut scene = Scene::new(Platform::answering(first(1, later))).await;
     scene.say("g1", "a", "一").await;
     scene.say("g1", "a", "二").await;
@@ -178,9 +176,8 @@ async fn a_living_message_changes_at_most_every_three_seconds_and_ends_right() {
         drops_silently: false,
     }];
     static SENT: AtomicUsize = AtomicUsize::new(0);
-    let platform = Platform::with(RATES, SendSafety::None, |_| {
-        done(SENT.fetch_add(1, Ordering::SeqCst))
-    });
+    let platform =
+        Platform::with(RATES, SendSafety::None, |_| done(SENT.fetch_add(1, Ordering::SeqCst)));
     let mut scene = Scene::new(platform).await;
     let mut members = vec![seed("sender", 1000, START)];
     members.extend((0..8).map(|n| seed(&format!("m{n}"), 0, START)));
@@ -209,9 +206,8 @@ async fn a_living_message_changes_at_most_every_three_seconds_and_ends_right() {
     assert_eq!(cards[0].0, None);
     assert_eq!(cards[1].0, Some("m0".to_owned()));
     assert!(cards[1].1.contains("8/8"), "{cards:?}");
-    let superseded = |(state, _, reason): &(String, i64, String)| {
-        state == "skipped" && reason == "superseded"
-    };
+    let superseded =
+        |(state, _, reason): &(String, i64, String)| state == "skipped" && reason == "superseded";
     // The echo answers each of the nine messages too.
     let deliveries = scene.deliveries().await;
     assert_eq!(deliveries.iter().filter(|row| superseded(row)).count(), 7, "{deliveries:?}");

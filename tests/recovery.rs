@@ -10,9 +10,10 @@ use std::sync::Mutex;
 use qundao::adapter::{Accepted, BoxFuture, Inbox};
 use qundao::clock::{Clock, SystemClock, TimeMs};
 use qundao::effect::{Delivery, Destination};
-use qundao::id::{CommunityId, PersonId, Ref};
+use qundao::id::{CommunityId, PersonId, Ref, ScriptName, TimerId};
 use qundao::store::{
-    CommunityRows, EventRow, PacketRows, PointsEntry, Start, Store, StoreError, Verification, Write,
+    CommunityRows, EventRow, PacketRows, PointsEntry, Start, Store, StoreError, StoreHealth,
+    Verification, Write,
 };
 use tokio::sync::oneshot;
 use world::{Platform, Setup, in_time, message, number, peek, script, seed, shipped, sqlite};
@@ -87,6 +88,9 @@ impl Store for Faulty {
     fn verify(&self) -> BoxFuture<'_, R<Verification>> {
         self.inner.verify()
     }
+    fn health(&self, since: TimeMs) -> BoxFuture<'_, R<StoreHealth>> {
+        self.inner.health(since)
+    }
     fn close(&self) -> BoxFuture<'_, ()> {
         self.inner.close()
     }
@@ -94,6 +98,8 @@ impl Store for Faulty {
         known(keys: &'a [(Ref, String)]) -> R<Vec<usize>>;
         persons(accounts: &'a [Ref]) -> R<Vec<Option<PersonId>>>;
         transfer_amount(community: CommunityId, key: &'a str) -> R<Option<i64>>;
+        timers_of(scripts: &'a [ScriptName], except: &'a str)
+            -> R<Vec<(TimeMs, TimerId, CommunityId)>>;
         slot_of(to: &'a Destination, message: &'a str) -> R<Option<String>>;
         message_in(to: &'a Destination, slot: &'a str) -> R<Option<String>>;
     }
@@ -280,8 +286,10 @@ async fn what_a_check_in_writes_is_all_there_or_not_at_all() {
     let platform = Platform::willing();
     // Check-ins of `b` are refused for good.
     let store = Faulty::new(sqlite(&path).await, |batch| {
-        let bad = |write: &Write| matches!(write, Write::Turn(rows)
-            if rows.event.key == "b" && !rows.checkins.is_empty());
+        let bad = |write: &Write| {
+            matches!(write, Write::Turn(rows)
+            if rows.event.key == "b" && !rows.checkins.is_empty())
+        };
         batch.iter().any(bad).then(refused)
     });
     let scripts = vec![shipped("checkin"), shipped("points")];

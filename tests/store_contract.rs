@@ -107,7 +107,12 @@ async fn verification_names_what_was_broken_by_force() {
         let (folder, mut db) = lived_in().await;
         sqlx::query("PRAGMA foreign_keys = OFF").execute(&mut db).await.unwrap();
         sqlx::query("PRAGMA ignore_check_constraints = ON").execute(&mut db).await.unwrap();
-        for trigger in ["ledger_account_balance", "ledger_transfer_fixed", "packet_share_taken", "packet_ends_once"] {
+        for trigger in [
+            "ledger_account_balance",
+            "ledger_transfer_fixed",
+            "packet_share_taken",
+            "packet_ends_once",
+        ] {
             let sql = sqlx::AssertSqlSafe(format!("DROP TRIGGER {trigger}"));
             sqlx::query(sql).execute(&mut db).await.unwrap();
         }

@@ -11,9 +11,14 @@ pub fn run(dir: &Path) -> End {
         Ok(paths) => {
             let files: String =
                 paths.iter().map(|path| format!("  {}\n", path.display())).collect();
-            say(&format!("{files}\nNext · 接下来:\n  cd {}\n", dir.display()));
+            let folder = dir.display().to_string();
+            // Only what a shell would split needs marks.
+            let marks = if folder.contains(char::is_whitespace) { "\"" } else { "" };
+            say(&format!("{files}\nNext · 接下来:\n  cd {marks}{folder}{marks}\n"));
             say("  qundao        run, and type 帮助 · 运行，然后输入 帮助\n");
+            say("  qundao check  look for mistakes · 检查\n");
             say("  qundao test   play the transcripts · 跑测试\n");
+            say("What is where stands in README.md. · 各文件的用途见 README.md。\n");
             End::Well
         }
         Err(error) => {

@@ -172,7 +172,9 @@ impl Community {
         let mut found = self
             .members
             .iter()
-            .filter(|(_, member)| member.is_here() && (member.shown() == name || &*member.name == name))
+            .filter(|(_, member)| {
+                member.is_here() && (member.shown() == name || &*member.name == name)
+            })
             .map(|(person, _)| *person);
         let first = found.next()?;
         found.next().is_none().then_some(first)

@@ -158,7 +158,8 @@ mod tests {
         }
         assert_eq!(whole_number("二十五"), Some(25));
         assert_eq!(whole_number("九十九"), Some(99));
-        for text in ["0", "-5", "01", "1.5", "12345678901", "", "十百", "二三", "²", "1e3", "零"] {
+        for text in ["0", "-5", "01", "1.5", "12345678901", "", "十百", "二三", "²", "1e3", "零"]
+        {
             assert_eq!(whole_number(text), None, "{text}");
         }
     }

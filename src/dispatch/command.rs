@@ -53,7 +53,9 @@ pub(super) fn parse<'p>(
     match arguments(command, &words[1..], flat, community, now) {
         Ok(args) => Asked::Command { script, handler, command, args },
         Err(Misfit::Stranger) => Asked::Stranger(command),
-        Err(Misfit::At(fitted)) if addressed || fitted > 0 => Asked::Usage(usage(command, &plan.locale)),
+        Err(Misfit::At(fitted)) if addressed || fitted > 0 => {
+            Asked::Usage(usage(command, &plan.locale))
+        }
         Err(_) => Asked::Nothing,
     }
 }

@@ -78,7 +78,8 @@ pub fn dispatch(
             _ => false,
         },
         EventKind::Tick(tick) => {
-            let wanted = |trigger: &Trigger| matches!(trigger, Trigger::Timer(n) if *n == tick.name);
+            let wanted =
+                |trigger: &Trigger| matches!(trigger, Trigger::Timer(n) if *n == tick.name);
             plan.add_runs_of(&tick.script, &wanted, community, now, &mut out.runs);
             return out;
         }

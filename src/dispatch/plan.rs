@@ -127,7 +127,11 @@ impl Plan {
     }
 
     /// Commands that somebody of this role and trust may use, by script.
-    pub fn commands_for(&self, role: Role, trust: u8) -> impl Iterator<Item = (&ScriptName, &Command)> {
+    pub fn commands_for(
+        &self,
+        role: Role,
+        trust: u8,
+    ) -> impl Iterator<Item = (&ScriptName, &Command)> {
         self.scripts.iter().flat_map(move |script| {
             script.installed.manifest.handlers.iter().filter_map(move |handler| {
                 match &handler.trigger {
@@ -153,7 +157,12 @@ impl Plan {
     }
 
     /// A run of one handler.
-    pub(super) fn run(&self, script: &ScriptName, handler: HandlerId, args: ValueMap) -> Option<Run> {
+    pub(super) fn run(
+        &self,
+        script: &ScriptName,
+        handler: HandlerId,
+        args: ValueMap,
+    ) -> Option<Run> {
         self.scripts.iter().find(|active| active.name() == script).map(|a| a.run(handler, args))
     }
 
@@ -283,7 +292,6 @@ impl Registry {
 pub fn configured_key(id: &str) -> String {
     format!("={id}")
 }
-
 
 fn install(manifest: &Manifest) -> Arc<Installed> {
     let messages = manifest

@@ -68,8 +68,13 @@ impl Lanes {
     pub(super) fn due(&mut self, id: CommunityId, timer: TimerId, due: TimeMs, ticket: Ticket) {
         let event_id = self.world.numbers.event();
         let account = Ref::new("core", "timer");
-        let tick =
-            Tick { timer, script: ScriptName::new(""), name: String::new(), due, data: Value::Unit };
+        let tick = Tick {
+            timer,
+            script: ScriptName::new(""),
+            name: String::new(),
+            due,
+            data: Value::Unit,
+        };
         let envelope = Envelope {
             account,
             key: timer.to_string(),

@@ -18,7 +18,10 @@ impl Lanes {
         let need = turn.need.take().filter(|_| turn.fetched.len() < FETCHES_MAX);
         turn.restart();
         let Some(need) = need else {
-            self.notice(id, format!("a turn asked for more than {FETCHES_MAX} things; it is dropped"));
+            self.notice(
+                id,
+                format!("a turn asked for more than {FETCHES_MAX} things; it is dropped"),
+            );
             self.finish(id, *turn, in_turn, None);
             self.step(id);
             return;

@@ -467,4 +467,3 @@ impl Lane {
             && self.new_groups.is_empty()
     }
 }
-

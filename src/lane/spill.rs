@@ -31,9 +31,8 @@ impl Lanes {
         }
         lane.spilled_meanwhile = true;
         let epoch = lane.epoch;
-        let rows = (!arrival.is_repeat).then(|| {
-            Box::new(TurnRows::new(event_row(&arrival.event, EventState::Waiting)))
-        });
+        let rows = (!arrival.is_repeat)
+            .then(|| Box::new(TurnRows::new(event_row(&arrival.event, EventState::Waiting))));
         let item = Item { rows, is_spill: true, ..Item::of(arrival, epoch, false) };
         self.hand_over(id, item);
         if let Some(lane) = self.lanes.get_mut(&id) {

@@ -160,8 +160,7 @@ impl Outbox {
     /// Says when the next delivery that waits may go. Said before the last ticket is given back,
     /// so that whoever waits for nothing to be under way then knows how far to move the clock.
     fn publish_due(&self) -> Option<TimeMs> {
-        let waiting =
-            self.queues.values().filter(|queue| !queue.busy && !queue.waiting.is_empty());
+        let waiting = self.queues.values().filter(|queue| !queue.busy && !queue.waiting.is_empty());
         let next = waiting.map(|queue| queue.not_before).min();
         self.due.set(next);
         next

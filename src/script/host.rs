@@ -15,7 +15,7 @@ use super::protocol::{
 };
 use super::runner::Runner;
 
-/// Stack of a script thread; enough to drop anything that fits the limits (stack.md §3.3).
+/// Stack of a script thread; enough to drop anything that fits the limits, by measurement.
 const STACK_BYTES: usize = 64 * 1024 * 1024;
 
 /// The current bundle and the one before it; older ones only as long as a plan holds them.

@@ -1,4 +1,4 @@
-//! The limits of a handler that Rhai does not hold by itself, measured in stack.md §3.3.
+//! The limits of a handler that Rhai does not hold by itself.
 //!
 //! Rhai's own operation count starts again inside native callbacks (`map`, `sort`), and index
 //! assignment (`m[k] = v`) is not measured at all. So operations and wall time are counted here,

@@ -189,7 +189,7 @@ pub struct Frame {
     pub seed: u64,
     /// What happened.
     pub event: EventView,
-    /// The handlers, in the order of decisions.md 4.
+    /// The handlers, in their order: rules by file name, the command, other features.
     pub runs: Vec<Run>,
 }
 

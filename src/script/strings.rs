@@ -1,7 +1,7 @@
 //! Text functions that measure their output before they make it.
 //!
 //! Rhai's own `replace` allocates first and is measured afterwards: one call on two texts within
-//! their limits takes half a gigabyte (reliability.md §5.3). All four overloads are replaced here;
+//! their limits takes half a gigabyte. All four overloads are replaced here;
 //! `pad` measures itself. `repeat` is ours, because Rhai has none.
 
 use std::rc::Rc;

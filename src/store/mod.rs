@@ -57,7 +57,10 @@ pub trait Store: Send + Sync {
     fn community(&self, id: CommunityId) -> BoxFuture<'_, Result<CommunityRows, StoreError>>;
 
     /// Which of these events have been committed before: `(account, key)` in, indices out.
-    fn known<'a>(&'a self, keys: &'a [(Ref, String)]) -> BoxFuture<'a, Result<Vec<usize>, StoreError>>;
+    fn known<'a>(
+        &'a self,
+        keys: &'a [(Ref, String)],
+    ) -> BoxFuture<'a, Result<Vec<usize>, StoreError>>;
 
     /// The persons behind these accounts, in the same order.
     fn persons<'a>(
@@ -66,7 +69,10 @@ pub trait Store: Send + Sync {
     ) -> BoxFuture<'a, Result<Vec<Option<PersonId>>, StoreError>>;
 
     /// Communities that a person is a member of.
-    fn communities_of(&self, person: PersonId) -> BoxFuture<'_, Result<Vec<CommunityId>, StoreError>>;
+    fn communities_of(
+        &self,
+        person: PersonId,
+    ) -> BoxFuture<'_, Result<Vec<CommunityId>, StoreError>>;
 
     /// The latest movements of a member's points, newest first.
     fn points_log(
@@ -106,7 +112,11 @@ pub trait Store: Send + Sync {
     ) -> BoxFuture<'_, Result<Option<PacketRows>, StoreError>>;
 
     /// Events that wait in a community, oldest first.
-    fn waiting(&self, community: CommunityId, take: i64) -> BoxFuture<'_, Result<Vec<EventRow>, StoreError>>;
+    fn waiting(
+        &self,
+        community: CommunityId,
+        take: i64,
+    ) -> BoxFuture<'_, Result<Vec<EventRow>, StoreError>>;
 
     /// Deliveries that had not ended when the last process did.
     fn open_deliveries(&self) -> BoxFuture<'_, Result<Vec<Delivery>, StoreError>>;

@@ -29,7 +29,13 @@ impl Turn {
         self.community.checkins_today = (day.clone(), ordinal);
         self.undo.push(Undo::Checkin(person, before, today));
         let community = self.community.id;
-        self.made.checkins.push(CheckinRow { community, person, day: day.clone(), streak, ordinal });
+        self.made.checkins.push(CheckinRow {
+            community,
+            person,
+            day: day.clone(),
+            streak,
+            ordinal,
+        });
         Ok(Value::map([
             ("day", day.into()),
             ("streak", streak.into()),

@@ -324,11 +324,9 @@ impl Turn {
             Effect::Dm { person, content } => {
                 Line::Wrote { member: name(person), text: shown(content) }
             }
-            Effect::Card { content, .. } => Line::Card {
-                group: here(None),
-                text: shown(content),
-                buttons: buttons(content),
-            },
+            Effect::Card { content, .. } => {
+                Line::Card { group: here(None), text: shown(content), buttons: buttons(content) }
+            }
             Effect::Delete { reason } => Line::Deleted { reason: reason.clone() },
             Effect::React { emoji } => Line::Reacted { emoji: emoji.clone() },
             Effect::Pin => Line::Pinned,
@@ -357,10 +355,8 @@ impl Turn {
 
     /// The line of an answer.
     pub(super) fn said(&self, content: &[Element], private: bool) -> Line {
-        let only_for = private
-            .then_some(self.event.person)
-            .flatten()
-            .map(|person| self.name_of(person));
+        let only_for =
+            private.then_some(self.event.person).flatten().map(|person| self.name_of(person));
         match self.destination(None) {
             Ok(Destination::Group(group)) => {
                 Line::Said { group, text: shown(content), buttons: buttons(content), only_for }

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::Turn;
-use crate::community::{Breaker, Community};
+use crate::community::Community;
 use crate::config::PrivacyConfig;
 use crate::dispatch::Dispatch;
 use crate::event::{Element, EventKind, plain_text};
@@ -71,7 +71,8 @@ impl Turn {
         dispatch: &Dispatch,
         notices: &mut Vec<Notice>,
     ) {
-        let Some((script, shadow)) = self.runs.get(run).map(|r| (r.script.clone(), r.shadow)) else {
+        let Some((script, shadow)) = self.runs.get(run).map(|r| (r.script.clone(), r.shadow))
+        else {
             return;
         };
         match &outcome.end {
@@ -177,7 +178,7 @@ impl Turn {
         let error = &self.placed(run, script, error);
         self.lines.push((Some(run), Line::Failed { error: error.clone() }));
         let limits = self.world.limits();
-        let breaker = self.community.breakers.entry(script.clone()).or_insert(Breaker::default());
+        let breaker = self.community.breakers.entry(script.clone()).or_default();
         breaker.failures += 1;
         let mut sentence = format!("{error} (event {})", self.event.id);
         if breaker.failures >= limits.breaker_failures {

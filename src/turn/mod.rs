@@ -15,8 +15,8 @@ mod state;
 mod world;
 
 pub use finish::{Finished, event_row, forget_text};
-pub use packets::EXPIRED;
 pub use made::Made;
+pub use packets::EXPIRED;
 pub use world::{GroupPlace, LedgerNumbers, Numbers, Places, Platform, World};
 
 use std::any::Any;
@@ -226,9 +226,7 @@ impl Turn {
 
     /// The script whose call is being answered, or the core.
     fn script(&self) -> &str {
-        self.current
-            .and_then(|run| self.runs.get(run))
-            .map_or("core", |run| run.script.as_str())
+        self.current.and_then(|run| self.runs.get(run)).map_or("core", |run| run.script.as_str())
     }
 
     /// A setting of the script whose call is being answered.
@@ -241,10 +239,7 @@ impl Turn {
     }
 
     fn member(&self, person: PersonId) -> Result<&Member, Stop> {
-        self.community
-            .members
-            .get(&person)
-            .ok_or_else(|| Refusal::new("not_member").into())
+        self.community.members.get(&person).ok_or_else(|| Refusal::new("not_member").into())
     }
 
     fn name_of(&self, person: PersonId) -> String {

@@ -96,8 +96,10 @@ impl Turn {
     fn check_packet(&self, group: GroupId, total: i64, count: i64) -> Result<(), Stop> {
         let max_total = self.int_setting("max_total", 10_000);
         // Everybody but the sender can have a share.
-        let max_shares =
-            self.int_setting("max_shares", 100).clamp(1, 100).min((self.community.size() - 1).max(1));
+        let max_shares = self
+            .int_setting("max_shares", 100)
+            .clamp(1, 100)
+            .min((self.community.size() - 1).max(1));
         if total < 1 || total > max_total {
             return Err(Refusal::new("total_range").with("max", max_total).into());
         }
@@ -105,7 +107,10 @@ impl Turn {
             return Err(Refusal::new("count_range").with("max", max_shares).into());
         }
         if total < count {
-            return Err(Refusal::new("too_little").with("total", total).with("count", count).into());
+            return Err(Refusal::new("too_little")
+                .with("total", total)
+                .with("count", count)
+                .into());
         }
         let max_open = self.int_setting("max_open", 5);
         let open = self.packets_in(group).filter(|p| p.state == PacketState::Open).count() as i64;
@@ -337,8 +342,7 @@ impl Turn {
     fn packet_view(&self, packet: &Packet) -> Value {
         let taken = packet.shares[..packet.claimed].iter().filter_map(|share| {
             let (person, _) = share.taken?;
-            let entry =
-                [("name", self.name_of(person).into()), ("amount", share.amount.into())];
+            let entry = [("name", self.name_of(person).into()), ("amount", share.amount.into())];
             Some(Value::map(entry))
         });
         let best = packet.best().map_or(Value::Unit, |(person, amount)| {

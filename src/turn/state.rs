@@ -31,7 +31,9 @@ impl Turn {
             Some(Value::Int(number)) => *number,
             Some(other) => {
                 let (name, kind) = (&key.2, other.type_name());
-                return Err(Stop::Wrong(format!("`state::incr`: `{name}` is {kind}, not a number")));
+                return Err(Stop::Wrong(format!(
+                    "`state::incr`: `{name}` is {kind}, not a number"
+                )));
             }
         };
         let after = before

@@ -1,18 +1,45 @@
 //! The folder that `init` writes: a bot that runs at once and can be changed from there.
+//!
+//! Its files are those of this repository, built into the program, so that what `init` writes is
+//! what our own tests ran. A file that is added to scripts/ or rules/ is added to the list too;
+//! a test compares the list with the folders.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
+/// Files by their path in the repository, which is also their path in the starter folder.
+macro_rules! shipped {
+    ($($path:literal),* $(,)?) => {
+        &[
+            ("README.md", include_str!("starter.md")),
+            $(($path, include_str!(concat!("../../", $path)))),*
+        ]
+    };
+}
+
 /// Path and text of every file of the starter folder.
-pub static STARTER: &[(&str, &str)] = &[];
+pub static STARTER: &[(&str, &str)] = shipped![
+    "config.toml",
+    "config.schema.json",
+    "scripts/api.d.rhai",
+    "scripts/checkin.rhai",
+    "scripts/help.rhai",
+    "scripts/points.rhai",
+    "scripts/red_packet.rhai",
+    "scripts/rules.rhai",
+    "scripts/words/ads.txt",
+    "rules/no-ads.rhai",
+];
 
 /// Writes the starter folder; gives the files in order.
 ///
 /// # Errors
-/// One of the files is there already (then nothing is written), or the disk says no.
+/// There is nothing to write, one of the files is there already (then nothing is written), or
+/// the disk says no.
 pub fn write(folder: &Path, files: &[(&str, &str)]) -> anyhow::Result<Vec<PathBuf>> {
+    anyhow::ensure!(!files.is_empty(), "this program was built without a starter folder");
     let paths: Vec<PathBuf> = files.iter().map(|(name, _)| folder.join(name)).collect();
     if let Some(there) = paths.iter().find(|path| path.exists()) {
         anyhow::bail!(
@@ -46,5 +73,47 @@ mod tests {
         assert!(error.contains("config.toml is there already"), "{error}");
         let kept = std::fs::read_to_string(folder.path().join("config.toml")).expect("there");
         assert_eq!(kept, "mine");
+    }
+
+    #[test]
+    fn nothing_to_write_is_said() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let error = write(folder.path(), &[]).expect_err("nothing").to_string();
+        assert!(error.contains("without a starter folder"), "{error}");
+    }
+
+    /// What is shipped: what git has, because somebody who tries rules in this folder has files
+    /// of her own there; without git, everything.
+    fn in_the_folders() -> Vec<String> {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let git = std::process::Command::new("git")
+            .args(["ls-files", "-z", "scripts", "rules"])
+            .current_dir(root)
+            .output();
+        if let Ok(listed) = git
+            && listed.status.success()
+            && !listed.stdout.is_empty()
+        {
+            let names = String::from_utf8_lossy(&listed.stdout).into_owned();
+            return names.split_terminator('\0').map(str::to_owned).collect();
+        }
+        let mut names = Vec::new();
+        for folder in ["scripts", "scripts/words", "rules"] {
+            for entry in std::fs::read_dir(root.join(folder)).expect("a folder") {
+                let path = entry.expect("an entry").path();
+                let name = path.file_name().expect("a name").to_string_lossy();
+                if path.is_file() {
+                    names.push(format!("{folder}/{name}"));
+                }
+            }
+        }
+        names
+    }
+
+    #[test]
+    fn it_holds_every_file_of_the_shipped_folders() {
+        let mut missing = in_the_folders();
+        missing.retain(|name| !STARTER.iter().any(|(listed, _)| listed == name));
+        assert!(missing.is_empty(), "add to STARTER in starter.rs: {missing:?}");
     }
 }

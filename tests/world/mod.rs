@@ -12,12 +12,12 @@ use qundao::adapter::{
 use qundao::bot::{Bot, Parts, SeedMember, secret_from};
 use qundao::clock::{Clock, SystemClock, TimeMs};
 use qundao::config::Config;
-use qundao::event::{Actor, Element, Envelope, EventKind, KeyQuality, Place, plain_text};
 use qundao::effect::Call;
+use qundao::event::{Actor, Element, Envelope, EventKind, KeyQuality, Place, plain_text};
 use qundao::id::Ref;
+use qundao::script::InProcessHost;
 use qundao::script::load::source;
 use qundao::script::protocol::{ScriptHost, Source};
-use qundao::script::InProcessHost;
 use qundao::store::Store;
 use qundao::store::sqlite::Sqlite;
 use qundao::value::Role;
@@ -187,9 +187,8 @@ impl Setup {
 
     pub async fn start(self, store: Arc<dyn Store>, platform: &Arc<Platform>) -> Bot {
         let limits = self.config.limits.script.clone();
-        let host = self
-            .host
-            .unwrap_or_else(|| Arc::new(InProcessHost::with_threads(limits, 2).unwrap()));
+        let host =
+            self.host.unwrap_or_else(|| Arc::new(InProcessHost::with_threads(limits, 2).unwrap()));
         let parts = Parts {
             config: Arc::new(self.config),
             clock: self.clock,

@@ -20,8 +20,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Adapter, AdapterDefault, AdapterKey, AdapterKind, AdapterSpec, BoxFuture, Capabilities, Inbox, Outcome, Redelivery, Request, Risk,
-    RoleSource, SendSafety, Visibility,
+    Adapter, AdapterDefault, AdapterKey, AdapterKind, AdapterSpec, BoxFuture, Capabilities, Inbox,
+    Outcome, Redelivery, Request, Risk, RoleSource, SendSafety, Visibility,
 };
 use crate::clock::TimeMs;
 use crate::id::Ref;

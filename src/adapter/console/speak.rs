@@ -133,8 +133,8 @@ mod tests {
     fn speaks_as_several_members() {
         let console = Console::at_terminal(TerminalSettings::default());
         assert_eq!(words(&console, "早"), ["message"]);
-        assert_eq!(words(&console, "/as 小红"), ["joined"]);
-        assert_eq!(console.room().speaker(), "小红");
+        assert_eq!(words(&console, "/as 小新"), ["joined"]);
+        assert_eq!(console.room().speaker(), "小新");
         assert_eq!(words(&console, "/签到"), ["message"]);
         assert_eq!(words(&console, "/as 阿明"), [""; 0]);
         assert_eq!(words(&console, "/role 小红 admin"), ["updated"]);

@@ -24,7 +24,8 @@ const PERSON: &str = "INSERT INTO person(id, created_at)
 const ACCOUNT: &str = "INSERT INTO account(ref, person)
   SELECT value->>'account', value->>'id' FROM json_each($1) WHERE true
   ON CONFLICT(ref) DO NOTHING";
-const MEMBER: &str = "INSERT INTO member(community, person, ref, name, nickname, role, trust, is_bot,
+const MEMBER: &str =
+    "INSERT INTO member(community, person, ref, name, nickname, role, trust, is_bot,
     joined_at, left_at, messages, active_days, last_day, tags)
   SELECT value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>6, value->>7,
     value->>8, value->>9, value->>10, value->>11, value->>12, value->>13
@@ -51,7 +52,8 @@ const TRANSFER: &str = "INSERT INTO ledger_transfer(id, community, debit, credit
     pending, key, code, reason, actor, event, at)
   SELECT value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>6, value->>7,
     value->>8, value->>9, value->>10, value->>11, value->>12 FROM json_each($1)";
-const PACKET: &str = "INSERT INTO packet(id, community, grp, sender, mode, total, count, wish, seed,
+const PACKET: &str =
+    "INSERT INTO packet(id, community, grp, sender, mode, total, count, wish, seed,
     commitment, created_at, expires_at, state)
   SELECT value->>'id', value->>'community', value->>'group', value->>'sender', value->>'mode',
     value->>'total', value->>'count', value->>'wish', value->>'seed', value->>'commitment',
@@ -84,7 +86,8 @@ const TIMER: &str = "INSERT INTO timer(id, community, grp, script, name, due, da
   SELECT value->>'id', value->>'community', value->>'group', value->>'script', value->>'name',
     value->>'due', value->>'data' FROM json_each($1)";
 const TIMER_GONE: &str = "DELETE FROM timer WHERE id IN (SELECT value FROM json_each($1))";
-const DELIVERY: &str = "INSERT INTO delivery(id, key, event, community, script, account, dest, call,
+const DELIVERY: &str =
+    "INSERT INTO delivery(id, key, event, community, script, account, dest, call,
     slot, body, policy, state, reason, not_before, expires_at, attempts, platform_id)
   SELECT value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>6, value->>7,
     value->>8, value->>9, value->>10, value->>11, value->>12, value->>13, value->>14, value->>15,
@@ -304,12 +307,21 @@ pub(super) async fn housekeep(
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(failure)?;
     let mut touched = 0;
     for (sql, before) in [
-        ("UPDATE event SET text = NULL, body = NULL WHERE at < $1 AND state <> 'waiting'
-            AND (text IS NOT NULL OR body IS NOT NULL)", texts_before),
-        ("DELETE FROM delivery WHERE expires_at < $1
-            AND state IN('sent','failed','skipped')", keys_before),
-        ("DELETE FROM event WHERE at < $1 AND state = 'done'
-            AND NOT EXISTS(SELECT 1 FROM ledger_transfer t WHERE t.event = event.id)", keys_before),
+        (
+            "UPDATE event SET text = NULL, body = NULL WHERE at < $1 AND state <> 'waiting'
+            AND (text IS NOT NULL OR body IS NOT NULL)",
+            texts_before,
+        ),
+        (
+            "DELETE FROM delivery WHERE expires_at < $1
+            AND state IN('sent','failed','skipped')",
+            keys_before,
+        ),
+        (
+            "DELETE FROM event WHERE at < $1 AND state = 'done'
+            AND NOT EXISTS(SELECT 1 FROM ledger_transfer t WHERE t.event = event.id)",
+            keys_before,
+        ),
     ] {
         let done = sqlx::query(sql).bind(before).execute(&mut *transaction).await;
         touched += done.map_err(failure)?.rows_affected();

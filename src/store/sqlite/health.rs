@@ -40,8 +40,5 @@ pub(super) async fn timers_of(
     let sql = "SELECT due, id, community FROM timer
         WHERE script IN (SELECT value FROM json_each($1)) AND name <> $2 ORDER BY due, id";
     let rows = sqlx::query(sql).bind(names).bind(except).fetch_all(db).await.map_err(failure)?;
-    Ok(rows
-        .iter()
-        .map(|row| (row.get(0), TimerId(row.get(1)), CommunityId(row.get(2))))
-        .collect())
+    Ok(rows.iter().map(|row| (row.get(0), TimerId(row.get(1)), CommunityId(row.get(2)))).collect())
 }

@@ -53,11 +53,7 @@ impl Sqlite {
         migrate(&mut writer).await?;
         restrict(path);
         let reader = connect(options.read_only(true)).await?;
-        Ok(Self {
-            writer: Mutex::new(writer),
-            reader: Some(Mutex::new(reader)),
-            _lock: Some(lock),
-        })
+        Ok(Self { writer: Mutex::new(writer), reader: Some(Mutex::new(reader)), _lock: Some(lock) })
     }
 
     /// A database that lives as long as this value.
@@ -86,12 +82,8 @@ fn lock(path: &Path) -> Result<File, StoreError> {
     let failed = |error: std::io::Error| {
         StoreError::Io(format!("open the lock file `{}`: {error}", beside.display()))
     };
-    let file = File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&beside)
-        .map_err(failed)?;
+    let file =
+        File::options().create(true).truncate(false).write(true).open(&beside).map_err(failed)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(std::fs::TryLockError::WouldBlock) => Err(StoreError::InUse(format!(
@@ -140,9 +132,10 @@ async fn connect(options: SqliteConnectOptions) -> Result<SqliteConnection, Stor
 }
 
 async fn migrate(connection: &mut SqliteConnection) -> Result<(), StoreError> {
-    MIGRATIONS.run(connection).await.map_err(|error| {
-        StoreError::Data(format!("bring the schema up to date: {error}"))
-    })
+    MIGRATIONS
+        .run(connection)
+        .await
+        .map_err(|error| StoreError::Data(format!("bring the schema up to date: {error}")))
 }
 
 /// Sorts SQLite's errors by what can be done about them.
@@ -217,9 +210,9 @@ impl Store for Sqlite {
         community: CommunityId,
         key: &'a str,
     ) -> BoxFuture<'a, Result<Option<i64>, StoreError>> {
-        Box::pin(async move {
-            read::transfer_amount(&mut *self.reader().await, community, key).await
-        })
+        Box::pin(
+            async move { read::transfer_amount(&mut *self.reader().await, community, key).await },
+        )
     }
 
     fn slot_of<'a>(
@@ -273,9 +266,7 @@ impl Store for Sqlite {
         scripts: &'a [ScriptName],
         except: &'a str,
     ) -> BoxFuture<'a, Result<Vec<(TimeMs, TimerId, CommunityId)>, StoreError>> {
-        Box::pin(async move {
-            health::timers_of(&mut *self.reader().await, scripts, except).await
-        })
+        Box::pin(async move { health::timers_of(&mut *self.reader().await, scripts, except).await })
     }
 
     fn health(&self, since: TimeMs) -> BoxFuture<'_, Result<StoreHealth, StoreError>> {

@@ -389,7 +389,8 @@ fn waiting_row(community: CommunityId, row: &SqliteRow) -> Result<EventRow> {
 }
 
 pub(super) async fn open_deliveries(db: &mut SqliteConnection) -> Result<Vec<Delivery>> {
-    let sql = "SELECT id, key, event, community, script, account, dest, body, policy, state, reason,
+    let sql =
+        "SELECT id, key, event, community, script, account, dest, body, policy, state, reason,
           not_before, expires_at, attempts, platform_id
         FROM delivery WHERE state IN('queued','sending') ORDER BY id";
     all(db, sql, &[]).await?.iter().map(delivery).collect()

@@ -1,0 +1,76 @@
+#!/usr/bin/env bash
+# Everything that must hold before a change goes in. Needs the toolchain of rustup and, the first
+# time, a way to crates.io; no other network, no database, no terminal.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+# Measured on two cores with the rest of this script: about four minutes, once.
+readonly DENY_VERSION=0.20.2
+readonly TOOLS=target/tools
+# Long enough for a slow line; a machine without a network says no at once.
+readonly ADVISORIES_S=30
+# The one reason for which a test may be left out.
+readonly MEASUREMENT='a measurement'
+
+began=$SECONDS
+current=''
+
+step() {
+  current=$1
+  printf '\n== %s (%d s)\n' "$1" $((SECONDS - began))
+}
+
+finish() {
+  local code=$?
+  if ((code == 0)); then
+    printf '\n== all well (%d s)\n' $((SECONDS - began))
+  else
+    printf '\n== FAILED at: %s (%d s)\n' "$current" $((SECONDS - began)) >&2
+  fi
+}
+trap finish EXIT
+
+step 'format: cargo fmt --check'
+cargo fmt --check
+
+step 'lint: cargo clippy'
+cargo clippy --locked --all-targets -- -D warnings
+
+step 'documentation: cargo doc'
+RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps
+
+step 'licences, bans and sources: cargo deny'
+if command -v cargo-deny >/dev/null; then
+  deny=cargo-deny
+else
+  deny=$TOOLS/bin/cargo-deny
+  if [[ ! -x $deny ]]; then
+    echo "cargo-deny is missing; building $DENY_VERSION into $TOOLS, about four minutes on two cores"
+    cargo install --locked --quiet --root "$TOOLS" --version "$DENY_VERSION" cargo-deny
+  fi
+fi
+"$deny" --locked check --hide-inclusion-graph bans licenses sources
+
+step 'advisories: cargo deny'
+# The database is a git repository; without a network there is nothing to compare with. Only a
+# finding may fail here, so the database is fetched first and judged apart.
+export GIT_TERMINAL_PROMPT=0
+if fetched=$(timeout "$ADVISORIES_S" "$deny" --locked fetch db 2>&1 </dev/null); then
+  "$deny" --locked check --hide-inclusion-graph --disable-fetch advisories
+else
+  reason=$(grep -m1 -E 'fatal|error|ERROR' <<<"$fetched" || echo "no answer within $ADVISORIES_S s")
+  echo "SKIPPED: the advisory database could not be fetched: $reason"
+fi
+
+step 'tests: cargo test'
+mkdir -p target
+log=target/tests.log
+# Without --no-fail-fast one failure would hide the others.
+cargo test --locked --no-fail-fast 2>&1 | tee "$log"
+if left_out=$(grep -E '^test .* \.\.\. ignored' "$log" | grep -vF "ignored, $MEASUREMENT"); then
+  printf 'these tests were left out, which only a measurement may be:\n%s\n' "$left_out" >&2
+  exit 1
+fi
+
+step 'transcripts: qundao test'
+cargo run --locked --quiet -- test </dev/null
