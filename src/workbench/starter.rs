@@ -30,7 +30,19 @@ pub static STARTER: &[(&str, &str)] = shipped![
     "scripts/red_packet.rhai",
     "scripts/rules.rhai",
     "scripts/words/ads.txt",
+    "scripts/checkin.chat",
+    "scripts/checkin_new_york.chat",
+    "scripts/english.chat",
+    "scripts/help.chat",
+    "scripts/help_some.chat",
+    "scripts/points.chat",
+    "scripts/red_packet.chat",
+    "scripts/red_packet_settings.chat",
+    "scripts/rules.chat",
+    "scripts/rules_no_welcome.chat",
     "rules/no-ads.rhai",
+    "rules/no-ads.chat",
+    "rules/no-ads_shadow.chat",
 ];
 
 /// Writes the starter folder; gives the files in order.
