@@ -4,9 +4,11 @@
 //! questions that memory cannot. SQLite is behind it today, PostgreSQL will be: no type of either
 //! appears here, and no SQL outside this folder.
 
+mod answers;
 mod rows;
 pub mod sqlite;
 
+pub use answers::*;
 pub use rows::*;
 
 use crate::adapter::BoxFuture;

@@ -17,7 +17,7 @@ async fn a_feature_that_is_off_is_silent_and_comes_back_with_its_state() {
     assert_eq!(stage.hear("阿明", "数").await, ["1"]);
     stage.say("阿明", "等").await;
     stage.write("config.toml", OFF);
-    assert_eq!(stage.notice().await, "重新加载:`[features.count] enabled: ∅ → false`");
+    assert_eq!(stage.notice().await, "重新加载：`[features.count] enabled: ∅ → false`");
     assert_eq!(stage.say("阿明", "数").await, []);
     assert_eq!(stage.pass(2 * 3_600_000).await, [], "its timers are not heard");
     stage.write("config.toml", &OFF.replace("false", "true"));
@@ -32,7 +32,7 @@ async fn timers_die_with_their_script() {
     stage.say("阿明", "等").await;
     assert!(stage.bot.next_due().is_some());
     std::fs::remove_file(stage.folder.path().join("scripts/count.rhai")).unwrap();
-    assert_eq!(stage.notice().await, "重新加载:脚本 count");
+    assert_eq!(stage.notice().await, "重新加载：脚本 count");
     assert_eq!(stage.lines().await, []);
     assert_eq!(stage.bot.next_due(), None);
     assert!(stage.bot.store().start().await.unwrap().timers.is_empty(), "its rows are gone");
@@ -86,7 +86,7 @@ async fn a_rule_goes_from_live_to_shadow_and_back() {
     let deleted = Line::Deleted { reason: "广告".to_owned() };
     assert_eq!(stage.say("阿明", "广告").await, [deleted.clone()]);
     stage.write("config.toml", "[rules.ads]\nmode = 'shadow'\n");
-    assert_eq!(stage.notice().await, "重新加载:`[rules.ads] mode: ∅ → \"shadow\"`");
+    assert_eq!(stage.notice().await, "重新加载：`[rules.ads] mode: ∅ → \"shadow\"`");
     let lines = stage.say("阿明", "广告").await;
     assert!(matches!(&lines[..], [Line::Shadow { line, .. }] if **line == deleted), "{lines:?}");
     stage.write("config.toml", "[rules.ads]\nmode = 'live'\n");
