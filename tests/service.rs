@@ -148,6 +148,7 @@ fn lives_through_changed_files_and_ends_when_told() {
         .output()
         .expect("the program starts");
     let checks: serde_json::Value = serde_json::from_slice(&doctor.stdout).expect("JSON");
-    let names: Vec<&str> = checks.as_array().into_iter().flatten().filter_map(|c| c["name"].as_str()).collect();
+    let names: Vec<&str> =
+        checks.as_array().into_iter().flatten().filter_map(|c| c["name"].as_str()).collect();
     assert!(names.contains(&"backlog"), "{names:?}");
 }

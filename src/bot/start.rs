@@ -121,7 +121,8 @@ impl Bot {
             tokio::spawn(housekeep(store.clone(), clock.clone(), shared_config.clone())),
         ];
         if clock.flows() {
-            let watch = watch_timers(timers.clone(), gauge.clone(), lanes_tx.clone(), clock.clone());
+            let watch =
+                watch_timers(timers.clone(), gauge.clone(), lanes_tx.clone(), clock.clone());
             tasks.push(tokio::spawn(watch));
         }
         // What was due while the bot was down goes before anything new.
@@ -254,7 +255,8 @@ async fn watch_timers(
     loop {
         let now = clock.now();
         fire_due(&timers, &gauge, &lanes, now);
-        let wait = timers.next_due().map_or(LOOK_AGAIN_MS, |due| (due - now).clamp(1, LOOK_AGAIN_MS));
+        let wait =
+            timers.next_due().map_or(LOOK_AGAIN_MS, |due| (due - now).clamp(1, LOOK_AGAIN_MS));
         tokio::select! {
             () = tokio::time::sleep(std::time::Duration::from_millis(wait as u64)) => {}
             () = timers.changed.notified() => {}
@@ -263,11 +265,7 @@ async fn watch_timers(
 }
 
 /// Forgets what need not be kept.
-async fn housekeep(
-    store: Arc<dyn Store>,
-    clock: Arc<dyn Clock>,
-    config: Arc<RwLock<Arc<Config>>>,
-) {
+async fn housekeep(store: Arc<dyn Store>, clock: Arc<dyn Clock>, config: Arc<RwLock<Arc<Config>>>) {
     loop {
         tokio::time::sleep(std::time::Duration::from_millis(HOUSEKEEPING_MS)).await;
         let days = {

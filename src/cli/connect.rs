@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 
+use crate::clock::TimeMs;
 use crate::config::{Config, WatchGuard};
 use crate::script::protocol::{Manifest, ScriptError, ScriptHost, ScriptLimits, Source};
 use crate::script::{InProcessHost, InlineHost, diagnostic, lint, load as scripts};
 use crate::store::sqlite::Sqlite;
 use crate::store::{Store, StoreError, Verification};
-use crate::clock::TimeMs;
 use crate::workbench::doctor::{Check, Health, backlog};
 pub use crate::workbench::workspace::{Workspace, parts_of_case, words};
 

@@ -32,7 +32,8 @@ pub fn run(args: &Args) -> End {
 }
 
 fn scripts(config: &Config) -> Check {
-    let (sources, mut unreadable) = crate::script::load::read(&config.bot.scripts, &config.bot.rules);
+    let (sources, mut unreadable) =
+        crate::script::load::read(&config.bot.scripts, &config.bot.rules);
     let compiled = connect::compile(config, &sources).map(|(good, mut bad)| {
         bad.append(&mut unreadable);
         (good, bad)

@@ -180,7 +180,11 @@ impl Turn {
     ) {
         self.lines.push((Some(run), Line::Failed { error: error.clone() }));
         let limits = self.world.limits();
-        let breaker = self.community.breakers.entry(script.clone()).or_insert(Breaker::default());
+        let revision = self.plan.manifest(script).map_or("", |manifest| manifest.revision.as_str());
+        let breaker = self.community.breakers.entry(script.clone()).or_default();
+        if breaker.revision != revision {
+            *breaker = Breaker { revision: revision.to_owned(), ..Breaker::default() };
+        }
         breaker.failures += 1;
         let mut sentence = format!("{error} (event {})", self.event.id);
         if breaker.failures >= limits.breaker_failures {

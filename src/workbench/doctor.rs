@@ -203,7 +203,9 @@ pub fn backlog(found: &StoreHealth, now_ms: i64) -> Vec<Check> {
     warn(
         quarantined,
         "events",
-        format!("{quarantined} events could not be handled and are set aside; the log has the reasons"),
+        format!(
+            "{quarantined} events could not be handled and are set aside; the log has the reasons"
+        ),
     );
     warn(
         failed,

@@ -69,15 +69,16 @@ async fn a_transcript_that_takes_too_long_keeps_the_old_version() {
         .with_limit(Duration::from_millis(300));
     stage.write(
         "scripts/echo.rhai",
-        &format!("{ECHO}on_timer(\"again\", |t| after(\"1s\", \"again\"));\n").replace(
-            "|c| c.reply(",
-            "|c| { after(\"1s\", \"again\"); c.reply(",
-        )
-        .replace("\"版\"));", "\"版\"); });"),
+        &format!("{ECHO}on_timer(\"again\", |t| after(\"1s\", \"again\"));\n")
+            .replace("|c| c.reply(", "|c| { after(\"1s\", \"again\"); c.reply(")
+            .replace("\"版\"));", "\"版\"); });"),
     );
     stage.write("scripts/echo.chat", &format!("{CHAT}+30d\n"));
     let notice = stage.notice().await;
-    assert!(notice.contains("scripts/echo.chat: this transcript takes longer than 0.3 s"), "{notice}");
+    assert!(
+        notice.contains("scripts/echo.chat: this transcript takes longer than 0.3 s"),
+        "{notice}"
+    );
     assert_eq!(stage.hear("阿明", "喊").await, ["一版"]);
     assert_eq!(stage.bot.next_due(), None, "the old version sets no timer");
     stage.bot.stop().await.unwrap();

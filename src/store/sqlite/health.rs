@@ -6,7 +6,7 @@ use sqlx::sqlite::SqliteConnection;
 use super::failure;
 use crate::clock::TimeMs;
 use crate::id::{CommunityId, ScriptName, TimerId};
-use crate::store::{StoreError, StoreHealth};
+use crate::store::{DueTimer, StoreError, StoreHealth};
 
 /// A delivery has no date of its own; it may be sent from the moment at which it was made.
 const HEALTH: &str = "SELECT
@@ -34,14 +34,11 @@ pub(super) async fn timers_of(
     db: &mut SqliteConnection,
     scripts: &[ScriptName],
     except: &str,
-) -> Result<Vec<(TimeMs, TimerId, CommunityId)>, StoreError> {
+) -> Result<Vec<DueTimer>, StoreError> {
     let names: Vec<&str> = scripts.iter().map(ScriptName::as_str).collect();
     let names = serde_json::to_string(&names).map_err(|e| StoreError::Data(e.to_string()))?;
     let sql = "SELECT due, id, community FROM timer
         WHERE script IN (SELECT value FROM json_each($1)) AND name <> $2 ORDER BY due, id";
     let rows = sqlx::query(sql).bind(names).bind(except).fetch_all(db).await.map_err(failure)?;
-    Ok(rows
-        .iter()
-        .map(|row| (row.get(0), TimerId(row.get(1)), CommunityId(row.get(2))))
-        .collect())
+    Ok(rows.iter().map(|row| (row.get(0), TimerId(row.get(1)), CommunityId(row.get(2)))).collect())
 }

@@ -136,11 +136,7 @@ impl Reloader {
 }
 
 /// Scripts that are new or changed, or whose transcript is.
-fn concerned(
-    prepared: &Prepared,
-    old: &Digests,
-    new: &Digests,
-) -> Vec<ScriptName> {
+fn concerned(prepared: &Prepared, old: &Digests, new: &Digests) -> Vec<ScriptName> {
     let differs = |path: &Path| new.contains_key(path) && new.get(path) != old.get(path);
     prepared
         .in_force

@@ -71,7 +71,11 @@ impl Reloaded {
         if !self.scripts.is_empty() {
             let names: Vec<&str> = self.scripts.iter().map(ScriptName::as_str).collect();
             let names = Value::from(names.join(", ").as_str());
-            what.push(text(locale, "reload.scripts", &ValueMap::from([("names".to_owned(), names)])));
+            what.push(text(
+                locale,
+                "reload.scripts",
+                &ValueMap::from([("names".to_owned(), names)]),
+            ));
         }
         if self.has_words {
             what.push(text(locale, "reload.words", &ValueMap::new()));

@@ -95,7 +95,8 @@ pub fn with_unreadable(
         }
         !is_empty
     });
-    let has_path = |path: &str| unreadable.iter().any(|wrong| Path::new(path).starts_with(&wrong.path));
+    let has_path =
+        |path: &str| unreadable.iter().any(|wrong| Path::new(path).starts_with(&wrong.path));
     for (kept, _) in old.values() {
         let is_there = sources.iter().any(|source| source.name == kept.name);
         if !is_there && (has_path(&kept.path) || Path::new(&kept.path).exists()) {

@@ -73,7 +73,11 @@ impl Trial {
                 let fault = result.fault.as_ref().map_or(case.line, |fault| fault.line);
                 let line = step.map_or(fault, |step| step.line);
                 let what = diff::describe(&transcript, case, &result, false);
-                return Err(at(path, line, format!("the transcript went otherwise\n{}", cut(&what))));
+                return Err(at(
+                    path,
+                    line,
+                    format!("the transcript went otherwise\n{}", cut(&what)),
+                ));
             }
         }
         Ok(())
