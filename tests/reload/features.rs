@@ -97,7 +97,7 @@ async fn a_rule_goes_from_live_to_shadow_and_back() {
 
 #[tokio::test]
 async fn a_new_version_is_not_punished_for_the_old_one() {
-    let bad = "//! 坏。\ncommand(\"算\", |c| c.reply(\"\" + 1 / 0));\n";
+    let bad = "//! 坏。\non_keyword(\"算\", |m| m.reply(\"\" + 1 / 0));\n";
     let mut stage = Stage::with(&[("scripts/sum.rhai", bad)]).await;
     for _ in 0..3 {
         let lines = stage.say("阿明", "算").await;
