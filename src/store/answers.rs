@@ -34,6 +34,9 @@ pub struct CommunityRows {
     pub timers: Vec<TimerRow>,
 }
 
+/// A timer by when it is due, with whose it is.
+pub type DueTimer = (TimeMs, TimerId, CommunityId);
+
 /// What must be known before the first event.
 #[derive(Clone, Debug, Default)]
 pub struct Start {
@@ -41,8 +44,8 @@ pub struct Start {
     pub communities: Vec<CommunityRow>,
     /// Every group.
     pub groups: Vec<GroupRow>,
-    /// Every timer: `(due, timer, community)`.
-    pub timers: Vec<(TimeMs, TimerId, CommunityId)>,
+    /// Every timer.
+    pub timers: Vec<DueTimer>,
     /// Communities in which events wait.
     pub waiting: Vec<CommunityId>,
     /// Highest number in use of each kind, in the order of [`NUMBERED`].
