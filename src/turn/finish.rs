@@ -3,7 +3,6 @@
 use serde::Serialize;
 
 use super::Turn;
-use crate::community::Breaker;
 use crate::config::PrivacyConfig;
 use crate::dispatch::Dispatch;
 use crate::event::{Element, EventKind, plain_text};
@@ -176,7 +175,7 @@ impl Turn {
     ) {
         self.lines.push((Some(run), Line::Failed { error: error.clone() }));
         let limits = self.world.limits();
-        let breaker = self.community.breakers.entry(script.clone()).or_insert(Breaker::default());
+        let breaker = self.community.breakers.entry(script.clone()).or_default();
         breaker.failures += 1;
         let mut sentence = format!("{error} (event {})", self.event.id);
         if breaker.failures >= limits.breaker_failures {

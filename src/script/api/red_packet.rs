@@ -29,5 +29,11 @@ pub(super) static ROWS: &[Row] = &[
         Ty::Map,
         "Gives what is left of a packet back to its sender before it expires; without an id of the sender's latest. Refuses `not_yours`, `ended`, `too_soon`, `none_of_yours`.",
     ),
-    Row::host("red_packet", "get", &[par("id", Ty::Id)], Ty::Map, "A packet with its shares, `()` where there is none; without an id the quoted one, else the latest here."),
+    Row::host(
+        "red_packet",
+        "get",
+        &[par("id", Ty::Id)],
+        Ty::Map,
+        "A packet with its shares, `()` where there is none; without an id the quoted one, else the latest here.",
+    ),
 ];
