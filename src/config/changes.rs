@@ -23,7 +23,7 @@ impl Change {
     pub fn place(&self) -> String {
         let mut parts: Vec<&str> = self.path.split('/').filter(|part| !part.is_empty()).collect();
         let community = (parts.first() == Some(&"community") && parts.len() > 1)
-            .then(|| parts.drain(..2).last().unwrap_or_default());
+            .then(|| parts.drain(..2).next_back().unwrap_or_default());
         let has_key = self.old.as_deref() != Some(SECTION) && self.new.as_deref() != Some(SECTION);
         let key = if has_key { parts.pop() } else { None };
         let table = (!parts.is_empty()).then(|| format!("[{}]", parts.join(".")));

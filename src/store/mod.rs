@@ -12,7 +12,7 @@ pub use rows::*;
 use crate::adapter::BoxFuture;
 use crate::clock::TimeMs;
 use crate::effect::{Delivery, Destination};
-use crate::id::{CommunityId, PersonId, Ref, ScriptName, TimerId};
+use crate::id::{CommunityId, PersonId, Ref, ScriptName};
 
 /// What went wrong in the store, by what can be done about it.
 #[derive(Debug, thiserror::Error)]
@@ -129,12 +129,12 @@ pub trait Store: Send + Sync {
         keys_before: TimeMs,
     ) -> BoxFuture<'_, Result<u64, StoreError>>;
 
-    /// Timers of these scripts, except those of one name: `(due, timer, community)`.
+    /// Timers of these scripts, except those of one name.
     fn timers_of<'a>(
         &'a self,
         scripts: &'a [ScriptName],
         except: &'a str,
-    ) -> BoxFuture<'a, Result<Vec<(TimeMs, TimerId, CommunityId)>, StoreError>>;
+    ) -> BoxFuture<'a, Result<Vec<DueTimer>, StoreError>>;
 
     /// What waits, was set aside, or could not be delivered since then.
     fn health(&self, since: TimeMs) -> BoxFuture<'_, Result<StoreHealth, StoreError>>;

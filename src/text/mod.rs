@@ -58,8 +58,8 @@ pub fn span(locale: &str, ms: i64) -> String {
     let seconds = ms.max(0).saturating_add(999) / 1000;
     let (unit, length) = match seconds {
         ..120 => ("time.seconds", 1),
-        _ if seconds % 3600 != 0 && seconds < 7200 => ("time.minutes", 60),
-        ..259_200 => ("time.hours", 3600),
+        120..7200 if seconds % 3600 != 0 => ("time.minutes", 60),
+        120..259_200 => ("time.hours", 3600),
         _ => ("time.days", 86_400),
     };
     let count = (seconds + length - 1) / length;

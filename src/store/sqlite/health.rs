@@ -6,7 +6,7 @@ use sqlx::sqlite::SqliteConnection;
 use super::failure;
 use crate::clock::TimeMs;
 use crate::id::{CommunityId, ScriptName, TimerId};
-use crate::store::{StoreError, StoreHealth};
+use crate::store::{DueTimer, StoreError, StoreHealth};
 
 /// A delivery has no date of its own; it may be sent from the moment at which it was made.
 const HEALTH: &str = "SELECT
@@ -34,7 +34,7 @@ pub(super) async fn timers_of(
     db: &mut SqliteConnection,
     scripts: &[ScriptName],
     except: &str,
-) -> Result<Vec<(TimeMs, TimerId, CommunityId)>, StoreError> {
+) -> Result<Vec<DueTimer>, StoreError> {
     let names: Vec<&str> = scripts.iter().map(ScriptName::as_str).collect();
     let names = serde_json::to_string(&names).map_err(|e| StoreError::Data(e.to_string()))?;
     let sql = "SELECT due, id, community FROM timer

@@ -16,13 +16,13 @@ use sqlx::{ConnectOptions, Row};
 use tokio::sync::{Mutex, MutexGuard};
 
 use super::{
-    CommunityRows, EventRow, PacketRows, PointsEntry, Start, Store, StoreError, StoreHealth,
-    Verification, Write,
+    CommunityRows, DueTimer, EventRow, PacketRows, PointsEntry, Start, Store, StoreError,
+    StoreHealth, Verification, Write,
 };
 use crate::adapter::BoxFuture;
 use crate::clock::TimeMs;
 use crate::effect::{Delivery, Destination};
-use crate::id::{CommunityId, PersonId, Ref, ScriptName, TimerId};
+use crate::id::{CommunityId, PersonId, Ref, ScriptName};
 
 /// Schema, by number; the same numbers will stand in migrations/postgres.
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("src/store/migrations/sqlite");
@@ -265,7 +265,7 @@ impl Store for Sqlite {
         &'a self,
         scripts: &'a [ScriptName],
         except: &'a str,
-    ) -> BoxFuture<'a, Result<Vec<(TimeMs, TimerId, CommunityId)>, StoreError>> {
+    ) -> BoxFuture<'a, Result<Vec<DueTimer>, StoreError>> {
         Box::pin(async move { health::timers_of(&mut *self.reader().await, scripts, except).await })
     }
 
