@@ -12,7 +12,7 @@ pub use rows::*;
 use crate::adapter::BoxFuture;
 use crate::clock::TimeMs;
 use crate::effect::{Delivery, Destination};
-use crate::id::{CommunityId, PersonId, Ref, ScriptName};
+use crate::id::{CommunityId, PersonId, Ref, ScriptName, TimerId};
 
 /// What went wrong in the store, by what can be done about it.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +33,9 @@ pub enum StoreError {
     #[error("the database holds something unexpected: {0}")]
     Data(String),
 }
+
+/// When a timer is due, which it is, and whose.
+pub type DueTimer = (TimeMs, TimerId, CommunityId);
 
 /// One thing to commit.
 #[derive(Clone, Debug)]

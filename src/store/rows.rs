@@ -442,9 +442,6 @@ pub struct CommunityRows {
     pub timers: Vec<TimerRow>,
 }
 
-/// When a timer is due, which it is, and whose.
-pub type DueTimer = (TimeMs, TimerId, CommunityId);
-
 /// What must be known before the first event.
 #[derive(Clone, Debug, Default)]
 pub struct Start {
@@ -452,8 +449,8 @@ pub struct Start {
     pub communities: Vec<CommunityRow>,
     /// Every group.
     pub groups: Vec<GroupRow>,
-    /// Every timer.
-    pub timers: Vec<DueTimer>,
+    /// Every timer: `(due, timer, community)`.
+    pub timers: Vec<(TimeMs, TimerId, CommunityId)>,
     /// Communities in which events wait.
     pub waiting: Vec<CommunityId>,
     /// Highest number in use of each kind, in the order of [`NUMBERED`].
