@@ -61,7 +61,7 @@ fn texts_come_from_the_catalogue() {
         "print(text(\"refuse.not_enough\", #{ need: 3, have: 1 }));",
         &["积分不足：需要 3，现有 1"],
     );
-    prints("print(text(\"refuse.already\"));", &["你已经领过了"]);
+    prints("print(text(\"refuse.empty\"));", &["手慢了，红包已被抢完"]);
 }
 
 #[test]

@@ -1,7 +1,6 @@
 //! Tests of the script side through its seam: sources in, answers out, a fake domain behind.
 
 mod api;
-mod cost;
 mod good;
 mod limits;
 mod reload;
