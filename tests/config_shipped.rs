@@ -121,7 +121,7 @@ fn it_stays_right_when_every_default_is_written_out() {
         .collect();
     assert_eq!(
         changed,
-        ["`/adapters/console/member`: nothing → \"阿明\" (takes effect after a restart)"]
+        ["`[adapters.console] member`: nothing → \"阿明\" (takes effect after a restart)"]
     );
 }
 

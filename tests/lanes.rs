@@ -29,7 +29,9 @@ async fn a_script_that_hangs_costs_its_own_handler_and_pauses_after_three_times(
     let path = folder.path().join("qundao.db");
     let platform = Platform::willing();
     let scripts = vec![script("a-stuck", STUCK), script("count", COUNT)];
-    let bot = Setup::new(scripts).start(sqlite(&path).await, &platform).await;
+    let mut setup = Setup::new(scripts);
+    setup.config.limits.script.handler_ms = 50;
+    let bot = setup.start(sqlite(&path).await, &platform).await;
     let mut notices = bot.notices();
     let now = SystemClock::default().now();
     for n in 0..5 {

@@ -81,8 +81,10 @@ pub struct Rules {
 }
 
 /// How often a script failed here lately.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Breaker {
+    /// The version that failed; another one begins with a clean slate.
+    pub revision: String,
     /// Failures in a row.
     pub failures: u32,
     /// Skipped until then, Unix ms.

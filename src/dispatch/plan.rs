@@ -77,7 +77,9 @@ impl Active {
     }
 
     fn may_run(&self, community: &Community, now: TimeMs) -> bool {
-        community.breakers.get(self.name()).is_none_or(|breaker| now >= breaker.open_until)
+        community.breakers.get(self.name()).is_none_or(|breaker| {
+            now >= breaker.open_until || breaker.revision != self.installed.manifest.revision
+        })
     }
 }
 

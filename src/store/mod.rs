@@ -4,15 +4,17 @@
 //! questions that memory cannot. SQLite is behind it today, PostgreSQL will be: no type of either
 //! appears here, and no SQL outside this folder.
 
+mod answers;
 mod rows;
 pub mod sqlite;
 
+pub use answers::*;
 pub use rows::*;
 
 use crate::adapter::BoxFuture;
 use crate::clock::TimeMs;
 use crate::effect::{Delivery, Destination};
-use crate::id::{CommunityId, PersonId, Ref, ScriptName, TimerId};
+use crate::id::{CommunityId, PersonId, Ref, ScriptName};
 
 /// What went wrong in the store, by what can be done about it.
 #[derive(Debug, thiserror::Error)]

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::Turn;
-use crate::community::Community;
+use crate::community::{Breaker, Community};
 use crate::config::PrivacyConfig;
 use crate::dispatch::Dispatch;
 use crate::event::{Element, EventKind, plain_text};
@@ -178,7 +178,11 @@ impl Turn {
         let error = &self.placed(run, script, error);
         self.lines.push((Some(run), Line::Failed { error: error.clone() }));
         let limits = self.world.limits();
+        let revision = self.plan.manifest(script).map_or("", |manifest| manifest.revision.as_str());
         let breaker = self.community.breakers.entry(script.clone()).or_default();
+        if breaker.revision != revision {
+            *breaker = Breaker { revision: revision.to_owned(), ..Breaker::default() };
+        }
         breaker.failures += 1;
         let mut sentence = format!("{error} (event {})", self.event.id);
         if breaker.failures >= limits.breaker_failures {

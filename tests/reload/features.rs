@@ -17,7 +17,7 @@ async fn a_feature_that_is_off_is_silent_and_comes_back_with_its_state() {
     assert_eq!(stage.hear("阿明", "数").await, ["1"]);
     stage.say("阿明", "等").await;
     stage.write("config.toml", OFF);
-    assert_eq!(stage.notice().await, "重新加载:`[features.count] enabled: ∅ → false`");
+    assert_eq!(stage.notice().await, "重新加载：`[features.count] enabled: ∅ → false`");
     assert_eq!(stage.say("阿明", "数").await, []);
     assert_eq!(stage.pass(2 * 3_600_000).await, [], "its timers are not heard");
     stage.write("config.toml", &OFF.replace("false", "true"));
@@ -32,7 +32,7 @@ async fn timers_die_with_their_script() {
     stage.say("阿明", "等").await;
     assert!(stage.bot.next_due().is_some());
     std::fs::remove_file(stage.folder.path().join("scripts/count.rhai")).unwrap();
-    assert_eq!(stage.notice().await, "重新加载:脚本 count");
+    assert_eq!(stage.notice().await, "重新加载：脚本 count");
     assert_eq!(stage.lines().await, []);
     assert_eq!(stage.bot.next_due(), None);
     assert!(stage.bot.store().start().await.unwrap().timers.is_empty(), "its rows are gone");
@@ -84,13 +84,28 @@ async fn a_rule_goes_from_live_to_shadow_and_back() {
     let rule = "//! 禁。\non_keyword([\"广告\"], |m| { m.delete(\"广告\"); stop(); });\n";
     let mut stage = Stage::with(&[("rules/ads.rhai", rule), ("scripts/count.rhai", COUNT)]).await;
     let deleted = Line::Deleted { reason: "广告".to_owned() };
-    assert_eq!(stage.say("阿明", "广告").await, [deleted.clone()]);
+    assert_eq!(stage.say("阿明", "广告").await, std::slice::from_ref(&deleted));
     stage.write("config.toml", "[rules.ads]\nmode = 'shadow'\n");
-    assert_eq!(stage.notice().await, "重新加载:`[rules.ads] mode: ∅ → \"shadow\"`");
+    assert_eq!(stage.notice().await, "重新加载：`[rules.ads] mode: ∅ → \"shadow\"`");
     let lines = stage.say("阿明", "广告").await;
     assert!(matches!(&lines[..], [Line::Shadow { line, .. }] if **line == deleted), "{lines:?}");
     stage.write("config.toml", "[rules.ads]\nmode = 'live'\n");
     stage.reload().await;
     assert_eq!(stage.say("阿明", "广告").await, [deleted]);
+    stage.bot.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_new_version_is_not_punished_for_the_old_one() {
+    let bad = "//! 坏。\non_keyword(\"算\", |m| m.reply(\"\" + 1 / 0));\n";
+    let mut stage = Stage::with(&[("scripts/sum.rhai", bad)]).await;
+    for _ in 0..3 {
+        let lines = stage.say("阿明", "算").await;
+        assert!(matches!(lines[..], [Line::Failed { .. }]), "{lines:?}");
+    }
+    assert_eq!(stage.say("阿明", "算").await, [], "it pauses");
+    stage.write("scripts/sum.rhai", &bad.replace("1 / 0", "1 / 1"));
+    stage.reload().await;
+    assert_eq!(stage.hear("阿明", "算").await, ["1"]);
     stage.bot.stop().await.unwrap();
 }

@@ -20,7 +20,7 @@ async fn a_good_version_replaces_the_old_one() {
     assert!(stage.reload().await.is_same());
     stage.write("scripts/echo.rhai", &ECHO.replace("版", "号"));
     stage.write("scripts/echo.chat", &CHAT.replace("版", "号"));
-    assert_eq!(stage.notice().await, "重新加载:脚本 echo");
+    assert_eq!(stage.notice().await, "重新加载：脚本 echo");
     assert_eq!(stage.hear("阿明", "喊").await, ["一号"]);
     stage.bot.stop().await.unwrap();
 }
@@ -31,7 +31,7 @@ async fn a_script_that_does_not_compile_keeps_its_old_version() {
     stage.write("scripts/echo.rhai", &ECHO.replace("c.reply(", "c.replay("));
     stage.write("scripts/new.rhai", "command(\"新\", |c| c.reply(\"新的\"));\n");
     let notice = stage.notice().await;
-    assert!(notice.starts_with("重新加载:脚本 new\n有问题的部分不变:\n"), "{notice}");
+    assert!(notice.starts_with("重新加载：脚本 new\n有问题的部分不变：\n"), "{notice}");
     assert!(notice.contains("scripts/echo.rhai:3:"), "{notice}");
     assert!(notice.contains("the old version stays in use"), "{notice}");
     assert_eq!(stage.hear("阿明", "喊").await, ["一版"]);
@@ -51,7 +51,7 @@ async fn a_script_whose_transcript_fails_keeps_its_old_version() {
 
     // The transcript is mended, the script is as it was on the disk: now it is good.
     stage.write("scripts/echo.chat", &CHAT.replace("版", "号"));
-    assert_eq!(stage.notice().await, "重新加载:脚本 echo");
+    assert_eq!(stage.notice().await, "重新加载：脚本 echo");
     assert_eq!(stage.hear("阿明", "喊").await, ["一号"]);
 
     // A transcript alone that goes wrong is told, and told once.
@@ -90,7 +90,7 @@ async fn a_bad_configuration_changes_nothing() {
     stage.write("config.toml", "[bot]\nlocale = 'zh'\ntimezone = 'Asia/Shanghay'\n");
     stage.write("scripts/echo.rhai", &ECHO.replace("版", "号"));
     let notice = stage.notice().await;
-    assert!(notice.starts_with("没有重新加载,一切照旧:\nconfig.toml:3:"), "{notice}");
+    assert!(notice.starts_with("没有重新加载，一切照旧：\nconfig.toml:3:"), "{notice}");
     assert!(notice.contains("Asia/Shanghai"), "the next step: {notice}");
     assert_eq!(stage.hear("阿明", "喊").await, ["一版"]);
     for broken in ["", "[bot"] {
@@ -140,7 +140,7 @@ async fn half_a_file_waits_for_the_other_half() {
         }
     }
     stage.write("scripts/echo.rhai", &next);
-    assert_eq!(stage.notice().await, "重新加载:脚本 echo");
+    assert_eq!(stage.notice().await, "重新加载：脚本 echo");
     assert_eq!(stage.hear("阿明", "喊").await, ["一号"]);
     stage.bot.stop().await.unwrap();
 }
@@ -153,9 +153,9 @@ async fn what_cannot_change_now_is_said_and_the_rest_is_done() {
     stage.write("config.toml", text);
     let notice = stage.notice().await;
     for part in [
-        "`[bot] data: \"data\" → \"elsewhere\"`(重启后生效)",
+        "`[bot] data: \"data\" → \"elsewhere\"`（重启后生效）",
         "`[features.echo] mark: ∅ → \"二\"`;",
-        "`[limits] script_operations: 2000000 → 5000`(重启后生效)",
+        "`[limits] script_operations: 2000000 → 5000`（重启后生效）",
     ] {
         let notice = notice.replace(&format!("{}", stage.folder.path().display()), "");
         let notice = notice.replace("\"/", "\"");

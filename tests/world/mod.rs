@@ -182,7 +182,10 @@ pub struct Setup {
 impl Setup {
     pub fn new(sources: Vec<Source>) -> Self {
         let clock = SystemClock::with_offset(0);
-        Self { config: Config::default(), clock, sources, host: None }
+        let mut config = Config::default();
+        // A machine that is busy with other tests must not make honest handlers late.
+        config.limits.script.handler_ms = 10_000;
+        Self { config, clock, sources, host: None }
     }
 
     pub async fn start(self, store: Arc<dyn Store>, platform: &Arc<Platform>) -> Bot {
