@@ -67,7 +67,7 @@ fn rules() -> Vec<qundao::script::protocol::Source> {
 }
 
 fn text(n: usize) -> String {
-    if n % 10 == 0 {
+    if n.is_multiple_of(10) {
         format!("大家好,关键词{} 在这里", (n / 10 % 5) * 2)
     } else {
         format!("今天天气不错,我们去公园走走吧 {n}")

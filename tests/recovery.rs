@@ -28,7 +28,7 @@ struct Faulty {
 }
 
 impl Faulty {
-    fn new(
+    fn over(
         inner: Arc<dyn Store>,
         fault: impl FnMut(&[Write]) -> Option<StoreError> + Send + 'static,
     ) -> Arc<dyn Store> {
@@ -141,7 +141,7 @@ async fn thirty_messages(
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("qundao.db");
     let platform = Platform::willing();
-    let store = Faulty::new(sqlite(&path).await, fault);
+    let store = Faulty::over(sqlite(&path).await, fault);
     let mut setup = Setup::new(vec![counter()]);
     setup.config.limits.commands = 1000;
     let bot = setup.start(store, &platform).await;
@@ -285,7 +285,7 @@ async fn what_a_check_in_writes_is_all_there_or_not_at_all() {
     let path = folder.path().join("qundao.db");
     let platform = Platform::willing();
     // Check-ins of `b` are refused for good.
-    let store = Faulty::new(sqlite(&path).await, |batch| {
+    let store = Faulty::over(sqlite(&path).await, |batch| {
         let bad = |write: &Write| {
             matches!(write, Write::Turn(rows)
             if rows.event.key == "b" && !rows.checkins.is_empty())

@@ -56,14 +56,11 @@ pub fn text(locale: &str, key: &str, args: &ValueMap) -> String {
 /// A length of time in words, rounded up to a unit that fits it.
 pub fn span(locale: &str, ms: i64) -> String {
     let seconds = ms.max(0).saturating_add(999) / 1000;
-    let (unit, length) = if seconds < 120 {
-        ("time.seconds", 1)
-    } else if seconds < 7200 && seconds % 3600 != 0 {
-        ("time.minutes", 60)
-    } else if seconds < 259_200 {
-        ("time.hours", 3600)
-    } else {
-        ("time.days", 86_400)
+    let (unit, length) = match seconds {
+        ..120 => ("time.seconds", 1),
+        120..7200 if seconds % 3600 != 0 => ("time.minutes", 60),
+        120..259_200 => ("time.hours", 3600),
+        _ => ("time.days", 86_400),
     };
     let count = (seconds + length - 1) / length;
     text(locale, unit, &ValueMap::from([("count".to_owned(), count.into())]))
