@@ -37,7 +37,6 @@ pub enum StoreError {
 }
 
 /// When a timer is due, which it is, and whose.
-pub type DueTimer = (TimeMs, TimerId, CommunityId);
 
 /// One thing to commit.
 #[derive(Clone, Debug)]
