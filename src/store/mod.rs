@@ -36,9 +36,6 @@ pub enum StoreError {
     Data(String),
 }
 
-/// When a timer is due, which it is, and whose.
-pub type DueTimer = (TimeMs, TimerId, CommunityId);
-
 /// One thing to commit.
 #[derive(Clone, Debug)]
 pub enum Write {
