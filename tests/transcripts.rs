@@ -150,6 +150,21 @@ fn the_runner_bites() {
     insta::assert_snapshot!(shown);
 }
 
+/// The wall time of a handler is for the live bot: on a busy machine it would fail cases at random.
+#[test]
+fn a_case_does_not_depend_on_the_speed_of_the_machine() {
+    let folder = copy();
+    let path = folder.path().join("config.toml");
+    let config = std::fs::read_to_string(&path).expect("readable");
+    let slow = config.replace("# script_handler_ms = 50", "script_handler_ms = 1");
+    assert_ne!(config, slow);
+    std::fs::write(&path, slow).expect("writable");
+    let name = "scripts/red_packet.chat";
+    std::fs::copy(root().join(name), folder.path().join(name)).expect("copied");
+    let output = run(folder.path(), &["test", name], "");
+    assert_eq!(output.status.code(), Some(0), "{}{}", text(&output.stdout), text(&output.stderr));
+}
+
 /// Each changed amount or dropped line of a transcript that passes must be noticed.
 #[test]
 fn every_amount_and_every_line_counts() {

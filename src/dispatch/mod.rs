@@ -164,7 +164,12 @@ fn add_command(
             }
         }
         Asked::Command { script, handler, command, args } => {
-            match may(community, person, command, (script, handler), limits, now) {
+            let allowed = if plan.is_paused(script, community, now) {
+                Err(Refusal::new("paused"))
+            } else {
+                may(community, person, command, (script, handler), limits, now)
+            };
+            match allowed {
                 Err(refusal) => out.refused = Some((refusal, command.quiet)),
                 Ok(()) => {
                     let Some(run) = plan.run(script, handler, args) else { return };

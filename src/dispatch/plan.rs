@@ -148,6 +148,17 @@ impl Plan {
         })
     }
 
+    /// Whether a script rests here after failing too often.
+    pub(super) fn is_paused(
+        &self,
+        script: &ScriptName,
+        community: &Community,
+        now: TimeMs,
+    ) -> bool {
+        let active = self.scripts.iter().find(|active| active.name() == script);
+        active.is_some_and(|active| !active.may_run(community, now))
+    }
+
     /// Whether a script is on here.
     pub fn has(&self, script: &ScriptName) -> bool {
         self.scripts.iter().any(|active| active.name() == script)

@@ -20,7 +20,8 @@ type Key = (Destination, String);
 /// The messages behind slots.
 pub(super) struct Slots {
     store: Arc<dyn Store>,
-    messages: HashMap<Key, String>,
+    /// `None`: the platform has lost it, whatever the database says.
+    messages: HashMap<Key, Option<String>>,
     changed_at: HashMap<Key, TimeMs>,
 }
 
@@ -51,7 +52,7 @@ impl Slots {
     /// The message that stands in a slot.
     pub(super) async fn message(&mut self, to: &Destination, slot: &str) -> Option<String> {
         if let Some(message) = self.messages.get(&(to.clone(), slot.to_owned())) {
-            return Some(message.clone());
+            return message.clone();
         }
         match self.store.message_in(to, slot).await {
             Ok(message) => message,
@@ -76,14 +77,14 @@ impl Slots {
         let key = (delivery.to.clone(), slot.clone());
         self.changed_at.insert(key.clone(), now);
         if let Some(message) = message {
-            self.messages.insert(key, message.to_owned());
+            self.messages.insert(key, Some(message.to_owned()));
         }
     }
 
     /// The message of a slot is gone.
     pub(super) fn forget(&mut self, delivery: &Delivery) {
         if let Call::Card { key, .. } = &delivery.call {
-            self.messages.remove(&(delivery.to.clone(), key.clone()));
+            self.messages.insert((delivery.to.clone(), key.clone()), None);
         }
     }
 }

@@ -45,8 +45,10 @@ impl Outbox {
             Outcome::Permanent { reason } => {
                 let is_edit = matches!(outgoing.delivery.call, Call::Card { message: Some(_), .. });
                 if is_edit {
-                    // The message to edit is gone: the next state of the card is a new message.
+                    // The message to edit is gone: the card is shown anew, and edited from then on.
                     self.slots.forget(&outgoing.delivery);
+                    self.again(outgoing, 0);
+                    return;
                 }
                 self.tell_owner(&outgoing, &format!("was refused: {reason}"));
                 self.end(outgoing, DeliveryState::Failed, Some(reason), None);

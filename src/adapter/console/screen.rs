@@ -104,11 +104,16 @@ impl Screen {
 
     fn card(&mut self, number: u64, text: &str, is_edit: bool) -> String {
         let height = self.height(text);
-        if let Some(up) = self.reach(number, height).filter(|_| is_edit) {
-            return self.rewrite(up, height, text);
+        if let Some((up, rows)) = self.reach(number, height).filter(|_| is_edit) {
+            return self.rewrite(up, rows, text);
         }
         if is_edit {
-            let compact = format!("↻ {}", text.replace('\n', " "));
+            let mut lines = text.lines();
+            let mut compact = format!("↻ {}", lines.next().unwrap_or_default());
+            for line in lines {
+                compact.push_str(" · ");
+                compact.push_str(line.trim_start().trim_start_matches('▏'));
+            }
             self.cards.remove(&number);
             return self.print(&self.cut(&compact), Look::Bot);
         }
@@ -117,22 +122,23 @@ impl Screen {
         self.print(text, Look::Bot)
     }
 
-    /// How many rows above the cursor the card begins, if it can be rewritten there.
-    fn reach(&self, number: u64, height: u64) -> Option<u64> {
+    /// How many rows above the cursor the card begins and how many it has, if it can be rewritten
+    /// there. A card that has become shorter leaves the rest of its rows empty.
+    fn reach(&self, number: u64, height: u64) -> Option<(u64, u64)> {
         let standing = self.cards.get(&number)?;
         let up = self.printed - standing.row;
-        let fits = standing.rows == height
+        let fits = height <= standing.rows
             && standing.columns == self.columns
             && up + MARGIN_ROWS < self.rows;
-        fits.then_some(up)
+        fits.then_some((up, standing.rows))
     }
 
     /// Goes up, writes the card anew and comes back. The printer wants a line break at the end,
     /// so the way back ends one row higher.
-    fn rewrite(&self, up: u64, height: u64, text: &str) -> String {
-        let clear = "\x1b[2K\x1b[1B".repeat(height as usize);
+    fn rewrite(&self, up: u64, rows: u64, text: &str) -> String {
+        let clear = "\x1b[2K\x1b[1B".repeat(rows as usize);
         let text = self.paint(text, Look::Bot).replace('\n', "\r\n");
-        format!("\x1b7\x1b[{up}A\r{clear}\x1b[{height}A{text}\x1b8\x1b[1A\n")
+        format!("\x1b7\x1b[{up}A\r{clear}\x1b[{rows}A{text}\x1b8\x1b[1A\n")
     }
 
     fn paint(&self, text: &str, look: Look) -> String {
@@ -254,7 +260,7 @@ mod tests {
             screen.note("滚动");
         }
         let edit = screen.show(&card("1/3", true), "群岛");
-        insta::assert_snapshot!(edit, @"↻ 群岛 ▏1/3      ▏[抢]  #7");
+        insta::assert_snapshot!(edit, @"↻ 群岛 ▏1/3 · [抢]  #7");
     }
 
     proptest! {

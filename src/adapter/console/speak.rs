@@ -6,7 +6,7 @@ use super::decode::decode;
 use super::plain::plain_line;
 use super::room::{Place, Room};
 use super::terminal::Terminal;
-use super::typed::{Misread, Spot, Typed, WORDS, command};
+use super::typed::{Misread, Spot, Typed, WORDS, command, named};
 use super::{Console, HOME};
 
 /// So many messages are listed by `/messages`.
@@ -31,9 +31,9 @@ pub fn hear(console: &Console, terminal: &Terminal, line: &str) -> Result<Heard,
     if line.is_empty() {
         return Ok(Heard::Nothing);
     }
-    let say = || Typed::Say { who: None, to: Spot::Here, reply: None, text: line.to_owned() };
-    let typed = command(line).unwrap_or_else(|| Ok(say()))?;
     let mut room = console.room();
+    let say = || Typed::Say { who: None, to: Spot::Here, reply: None, text: line.to_owned() };
+    let typed = command(line).unwrap_or_else(|| Ok(by_name(&room, line).unwrap_or_else(say)))?;
     match &typed {
         Typed::Quit => return Ok(Heard::Quit),
         Typed::Help => terminal.note(&help()),
@@ -65,6 +65,18 @@ pub fn hear(console: &Console, terminal: &Terminal, line: &str) -> Result<Heard,
     Ok(Heard::Nothing)
 }
 
+/// A line like those of a transcript, `小红: 抢`, where there is somebody of that name: one line as
+/// somebody else without changing who speaks.
+fn by_name(room: &Room, line: &str) -> Option<Typed> {
+    let known: Vec<&str> = room.members().map(|(name, _)| name).collect();
+    named(line, &known).filter(|typed| match typed {
+        Typed::Say { who, .. } | Typed::Press { who, .. } | Typed::React { who, .. } => {
+            who.as_deref().is_some_and(|who| known.contains(&who))
+        }
+        _ => false,
+    })
+}
+
 /// Lets somebody else speak, who comes in if she is not there.
 fn speak_as(room: &mut Room, terminal: &Terminal, name: &str) -> Result<Heard, Misread> {
     let is_here = room.guest(name).is_some_and(|guest| guest.groups.contains(room.here()));
@@ -85,7 +97,10 @@ fn help() -> String {
     let lines = WORDS.iter().map(|(_, shape, about)| format!("  {shape:<18} {about}"));
     let mut text = vec!["直接打字就是说话；别的：".to_owned()];
     text.extend(lines);
-    text.push("  @小红 提到成员，@群岛 提到机器人；问机器人会什么：帮助".to_owned());
+    text.push(
+        "  小红: 抢 替小红说一句；@小红 提到成员，@群岛 提到机器人；问机器人会什么：帮助"
+            .to_owned(),
+    );
     text.join("\n")
 }
 
@@ -143,6 +158,29 @@ mod tests {
         assert_eq!(words(&console, "/group 二群"), ["joined"]);
         assert_eq!(words(&console, "/leave 阿明"), ["left"]);
         assert_eq!(words(&console, "/quit"), ["quit"]);
+    }
+
+    #[test]
+    fn a_line_by_name_is_said_by_who_is_there() {
+        let console = Console::at_terminal(TerminalSettings::default());
+        let Face::Terminal(terminal) = &console.face else { panic!("a terminal") };
+        assert_eq!(words(&console, "/join 小新"), ["joined"]);
+        for (line, name, said) in [
+            ("小新: 抢", "小新", "抢"),
+            ("陌生人: 抢", "阿明", "陌生人: 抢"),
+            ("注意:早", "阿明", "注意:早"),
+        ] {
+            let Ok(Heard::Events(events)) = hear(&console, terminal, line) else {
+                panic!("{line}")
+            };
+            let EventKind::Message { elements, .. } = &events[0].kind else { panic!("{line}") };
+            let actor = events[0].actor.as_ref().expect("somebody");
+            assert_eq!(
+                (actor.name.as_str(), crate::event::plain_text(elements).as_str()),
+                (name, said)
+            );
+        }
+        assert_eq!(console.room().speaker(), "阿明");
     }
 
     #[test]
