@@ -36,8 +36,6 @@ pub enum StoreError {
     Data(String),
 }
 
-/// When a timer is due, which it is, and whose.
-
 /// One thing to commit.
 #[derive(Clone, Debug)]
 pub enum Write {
