@@ -240,12 +240,18 @@ impl Intake {
         }
     }
 
+    fn known_group(&self, reference: &Ref) -> Option<Where> {
+        let places = self.world.places.read().expect("places are only replaced whole");
+        let id = places.by_ref.get(reference)?;
+        let community = places.by_id.get(id)?.community;
+        Some(Where { community, group: Some(*id), new: (None, None) })
+    }
+
     fn group(&mut self, reference: &Ref, name: Option<&str>) -> Where {
-        let mut places = self.world.places.write().expect("places are only replaced whole");
-        if let Some(id) = places.by_ref.get(reference) {
-            let community = places.by_id[id].community;
-            return Where { community, group: Some(*id), new: (None, None) };
+        if let Some(known) = self.known_group(reference) {
+            return known;
         }
+        let mut places = self.world.places.write().expect("places are only replaced whole");
         let config = self.config.read().expect("the configuration is only replaced whole").clone();
         let configured = config.communities.iter().find(|c| c.groups.contains(reference));
         let key = configured.map_or_else(|| reference.to_string(), |c| configured_key(&c.id));

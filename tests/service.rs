@@ -117,7 +117,7 @@ fn lives_through_changed_files_and_ends_when_told() {
     program.type_line("喊");
     program.see("一版");
     write(folder, "scripts/echo.chat", &CHAT.replace("版", "号"));
-    program.see("重新加载:脚本 echo");
+    program.see("重新加载：脚本 echo");
     program.type_line("喊");
     program.see("一号");
 
@@ -126,7 +126,7 @@ fn lives_through_changed_files_and_ends_when_told() {
     program.see("config.toml:2:");
     write(folder, "config.toml", CONFIG);
     program.signal("HUP");
-    program.see("重新加载:没有变化");
+    program.see("重新加载：没有变化");
 
     let beside = Command::new(env!("CARGO_BIN_EXE_qundao"))
         .arg("doctor")

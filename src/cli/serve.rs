@@ -131,7 +131,7 @@ fn tell(console: Option<&Console>, notice: &Notice) {
 /// Shows what has been logged already.
 fn show(console: Option<&Console>, notice: &Notice) {
     if let Some(console) = console {
-        console.notice(&notice.text);
+        console.notice(&notice.text, notice.is_problem);
     }
 }
 

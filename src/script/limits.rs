@@ -1,8 +1,8 @@
 //! The limits of a handler that Rhai does not hold by itself.
 //!
 //! Rhai's own operation count starts again inside native callbacks (`map`, `sort`), and index
-//! assignment (`m[k] = v`) is not measured at all. So operations and wall time are counted here,
-//! in `on_progress`, and what a handler keeps alive is measured every [`WEIGH_EVERY`] variable
+//! assignment (`m[k] = v`) is not measured at all. So operations and time are counted here, in
+//! `on_progress`, and what a handler keeps alive is measured every [`WEIGH_EVERY`] variable
 //! accesses: between two measurements it can add at most that many values of legal size.
 
 use std::cell::Cell;
@@ -16,6 +16,10 @@ use super::session::{End, Session};
 
 /// Operations between two looks at the clock; a look each time would cost half as much again.
 const CLOCK_EVERY: u64 = 64;
+
+/// A handler may take this many times `handler_ms` by the clock on the wall, if it had the
+/// processor for less than `handler_ms` of it: on a busy machine it is not the script that is slow.
+const WALL_FACTOR: u32 = 4;
 
 /// Variable accesses between two measurements of what a handler keeps alive.
 const WEIGH_EVERY: u32 = 128;
@@ -37,6 +41,8 @@ pub(super) struct Meter {
     operations: Cell<u64>,
     accesses: Cell<u32>,
     started: Cell<Instant>,
+    /// Processor time of this thread when the clock was first looked at.
+    processor: Cell<Option<Duration>>,
 }
 
 impl Meter {
@@ -46,6 +52,7 @@ impl Meter {
             operations: Cell::new(0),
             accesses: Cell::new(0),
             started: Cell::new(Instant::now()),
+            processor: Cell::new(None),
         }
     }
 
@@ -54,6 +61,7 @@ impl Meter {
         self.operations.set(0);
         self.accesses.set(0);
         self.started.set(Instant::now());
+        self.processor.set(None);
     }
 
     /// Operations since [`Self::start`].
@@ -64,6 +72,32 @@ impl Meter {
     /// Wall time since [`Self::start`].
     pub fn elapsed(&self) -> Duration {
         self.started.get().elapsed()
+    }
+
+    /// Whether the handler has had its time.
+    fn is_over(&self, limit: Duration) -> bool {
+        if self.processor.get().is_none() {
+            self.processor.set(processor_time());
+        }
+        let wall = self.elapsed();
+        if wall <= limit {
+            return false;
+        }
+        let used = processor_time().zip(self.processor.get());
+        let used = used.map_or(wall, |(now, first)| now.saturating_sub(first));
+        used > limit || wall > limit * WALL_FACTOR
+    }
+}
+
+/// What this thread has had of a processor; `None` where the system does not tell.
+fn processor_time() -> Option<Duration> {
+    #[cfg(any(target_os = "linux", target_os = "android", target_os = "macos"))]
+    {
+        nix::time::ClockId::CLOCK_THREAD_CPUTIME_ID.now().ok().map(Duration::from)
+    }
+    #[cfg(not(any(target_os = "linux", target_os = "android", target_os = "macos")))]
+    {
+        None
     }
 }
 
@@ -115,7 +149,7 @@ fn count(session: &Session) -> Option<Dynamic> {
         return Some(Dynamic::UNIT);
     }
     if operations.is_multiple_of(CLOCK_EVERY)
-        && meter.elapsed() > Duration::from_millis(limits.handler_ms)
+        && meter.is_over(Duration::from_millis(limits.handler_ms))
     {
         session.end_with(End::Limit {
             name: "handler_ms".into(),

@@ -35,9 +35,6 @@ pub fn beside(source: &Source) -> std::path::PathBuf {
     Path::new(&source.path).with_extension("chat")
 }
 
-/// Wall time of a handler in a transcript, ms.
-const CASE_HANDLER_MS: u64 = 5000;
-
 /// The parts of a bot that plays a transcript.
 ///
 /// # Errors
@@ -47,8 +44,6 @@ pub fn parts_of_case(workspace: &Workspace, setup: &CaseSetup<'_>) -> anyhow::Re
         workspace.sources.iter().filter(|source| setup.picks(source)).cloned().collect();
     let mut config = setup.config(&workspace.config);
     setup.apply_settings(&mut config, &sources);
-    // A test must not fail because the machine is busy; operations are counted all the same.
-    config.limits.script.handler_ms = config.limits.script.handler_ms.max(CASE_HANDLER_MS);
     let host = InlineHost::new(config.limits.script.clone()).context("start a script thread")?;
     Ok(Parts {
         host: Arc::new(host),

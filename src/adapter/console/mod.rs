@@ -94,9 +94,13 @@ impl Console {
     }
 
     /// Shows the owner a notice; without a screen it is dropped.
-    pub fn notice(&self, text: &str) {
+    pub fn notice(&self, text: &str, is_problem: bool) {
         if let Face::Terminal(terminal) = &self.face {
-            terminal.warn(text);
+            if is_problem {
+                terminal.warn(text);
+            } else {
+                terminal.tell(text);
+            }
         }
     }
 

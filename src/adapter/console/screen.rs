@@ -87,12 +87,17 @@ impl Screen {
 
     /// The characters that show a word of the console itself.
     pub fn note(&mut self, text: &str) -> String {
-        self.print(&plain(text), Look::Plain)
+        self.print(&plain(text), Look::Dim)
     }
 
     /// The characters that show a word to the owner.
     pub fn warn(&mut self, text: &str) -> String {
         self.print(&format!("⚠ {}", plain_line(text)), Look::Warning)
+    }
+
+    /// The same where nothing is wrong.
+    pub fn tell(&mut self, text: &str) -> String {
+        self.print(&format!("ℹ {}", plain_line(text)), Look::Dim)
     }
 
     fn print(&mut self, text: &str, look: Look) -> String {

@@ -116,6 +116,11 @@ impl Terminal {
         self.print(|screen| screen.warn(text));
     }
 
+    /// A word to the owner that all is well.
+    pub fn tell(&self, text: &str) {
+        self.print(|screen| screen.tell(text));
+    }
+
     fn print(&self, draw: impl FnOnce(&mut Screen) -> String) {
         let mut screen = self.screen();
         let text = draw(&mut screen);
