@@ -1,6 +1,7 @@
 //! `qundao run`: the bot itself, at a terminal, from a pipe, or as a service.
 
 use std::io::IsTerminal as _;
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -76,7 +77,7 @@ async fn play(workspace: &Workspace) -> anyhow::Result<End> {
 async fn live(args: &Args, workspace: &Workspace, stage: Stage) -> anyhow::Result<End> {
     let config = &workspace.config;
     let data = &config.bot.data;
-    std::fs::create_dir_all(data).with_context(|| format!("make {}", data.display()))?;
+    make_private(data).with_context(|| format!("make the folder {}", data.display()))?;
     match stage {
         Stage::Terminal => super::log::to_file(&config.bot.log, &data.join("qundao.log"))?,
         Stage::Service | Stage::Pipe => super::log::to_stderr(&config.bot.log),
@@ -133,6 +134,19 @@ fn adapters(
          terminal, or another `[adapters.NAME]`"
     );
     Ok(adapters)
+}
+
+/// Makes the data folder so that nobody else on the machine can look into it; one that is there
+/// keeps what its owner gave it, and `doctor` says so if that is too much.
+fn make_private(folder: &Path) -> std::io::Result<()> {
+    if folder.exists() {
+        return Ok(());
+    }
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
 }
 
 /// Who sits at the console.

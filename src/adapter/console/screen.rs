@@ -87,7 +87,7 @@ impl Screen {
 
     /// The characters that show a word of the console itself.
     pub fn note(&mut self, text: &str) -> String {
-        self.print(&plain(text), Look::Dim)
+        self.print(&plain(text), Look::Plain)
     }
 
     /// The characters that show a word to the owner.
