@@ -11,6 +11,7 @@
 mod world;
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use qundao::adapter::{Accepted, Inbox};
@@ -19,7 +20,7 @@ use qundao::clock::{Clock, SystemClock};
 use qundao::id::{CommunityId, EventId, Ref};
 use qundao::store::{CommunityRow, EventRow, EventState, TurnRows, Write};
 use tokio::sync::{Semaphore, oneshot};
-use world::{Platform, Setup, message, script, sqlite};
+use world::{Platform, Setup, message, script, seed, shipped, sqlite};
 
 /// As in the program itself.
 #[global_allocator]
@@ -46,6 +47,39 @@ fn main() {
         let count: usize = count.parse().expect("--communities is a list of numbers");
         runtime.block_on(measure(count, seconds, baseline));
     }
+    runtime.block_on(grabs());
+}
+
+/// Ten thousand members grab one packet of a hundred shares at once.
+async fn grabs() {
+    const MEMBERS: usize = 10_000;
+    let folder = tempfile::tempdir().expect("a folder");
+    let (platform, now) = (Platform::willing(), SystemClock::default().now());
+    let store = sqlite(&folder.path().join("grabs.db")).await;
+    let bot = Setup::new(vec![shipped("red_packet")]).start(store, &platform).await;
+    let mut members = vec![seed("sender", 1000, now)];
+    members.extend((0..MEMBERS).map(|n| seed(&format!("m{n}"), 0, now)));
+    bot.seed_members(&world::group_ref("g"), members).await.expect("seeded");
+    bot.inbox().offer(message("send", "g", "sender", "红包 1000 100", now), None).await;
+    bot.settled().await;
+    let commits = bot.figures().commits.load(Ordering::Relaxed);
+    let began = Instant::now();
+    let mut offers = tokio::task::JoinSet::new();
+    for n in 0..MEMBERS {
+        let inbox = bot.inbox();
+        offers.spawn(async move {
+            let grab = message(&format!("grab-{n}"), "g", &format!("m{n}"), "抢", now);
+            inbox.offer(grab, None).await;
+        });
+    }
+    offers.join_all().await;
+    bot.settled().await;
+    let seconds = began.elapsed().as_secs_f64();
+    let commits = bot.figures().commits.load(Ordering::Relaxed) - commits;
+    let found = bot.store().verify().await.expect("a sound store");
+    assert!(found.broken.is_empty(), "{:?}", found.broken);
+    println!("{MEMBERS} grabs on 100 shares: {seconds:.2} s, {commits} commits");
+    bot.stop().await.expect("an orderly end");
 }
 
 /// The rules: half of them wait for a word, half of them look at every message.

@@ -2,9 +2,9 @@
 //!
 //! It proves the whole way, from the arguments to the exit code, without a network or a terminal.
 
-use std::io::Write as _;
-use std::path::Path;
-use std::process::{Command, Output, Stdio};
+mod program;
+
+use program::run;
 
 const CONFIG: &str = "[bot]\nlocale = \"zh\"\n\n[adapters.console]\nenabled = true\n";
 
@@ -37,20 +37,6 @@ fn folder() -> tempfile::TempDir {
     write("rules/greet.chat", CHAT);
     std::fs::create_dir_all(folder.path().join("scripts")).expect("writable");
     folder
-}
-
-fn run(folder: &Path, args: &[&str], input: &str) -> Output {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_qundao"))
-        .args(args)
-        .current_dir(folder)
-        .env_remove("RUST_LOG")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the program starts");
-    child.stdin.take().expect("piped").write_all(input.as_bytes()).expect("read");
-    child.wait_with_output().expect("the program ends")
 }
 
 fn text(bytes: &[u8]) -> String {

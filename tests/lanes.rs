@@ -67,12 +67,15 @@ async fn a_full_mailbox_waits_in_the_database_and_keeps_its_order() {
     let mut setup = Setup::new(vec![script("count", COUNT)]);
     setup.config.limits.mailbox = 8;
     let bot = setup.start(sqlite(&path).await, &platform).await;
+    let mut notices = bot.notices();
     let now = SystemClock::default().now();
     for n in 0..2000 {
         bot.inbox().offer(message(&format!("m{n}"), "g", "a", &format!("{n}"), now), None).await;
     }
     in_time("everything", bot.settled()).await;
     assert_eq!(said_in(&platform, "g"), one_to(2000));
+    let notice = notices.try_recv().expect("that the limit was reached is said");
+    assert!(notice.text.contains("`mailbox` (8)"), "{notice:?}");
     let mut db = peek(&path).await;
     assert_eq!(number(&mut db, "SELECT count(*) FROM event WHERE state = 'done'").await, 2000);
     assert_eq!(number(&mut db, "SELECT count(*) FROM event WHERE body IS NOT NULL").await, 0);

@@ -1,8 +1,11 @@
 //! What the READMEs say can be done is done here, to the letter, in both languages.
 
-use std::io::Write as _;
+mod program;
+
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::Output;
+
+use program::run as qundao;
 
 const READMES: [&str; 2] = ["README.md", "README.zh-CN.md"];
 
@@ -34,20 +37,6 @@ fn marked(text: &str, mark: &str) -> String {
     let mark = format!("<!-- {mark} -->");
     let found = blocks(text).into_iter().find(|(before, ..)| *before == mark);
     found.unwrap_or_else(|| panic!("no block under `{mark}`")).2
-}
-
-fn qundao(folder: &Path, args: &[&str], input: &str) -> Output {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_qundao"))
-        .args(args)
-        .current_dir(folder)
-        .env_remove("RUST_LOG")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the program starts");
-    child.stdin.take().expect("piped").write_all(input.as_bytes()).expect("read");
-    child.wait_with_output().expect("the program ends")
 }
 
 fn said(output: &Output) -> String {

@@ -1,22 +1,10 @@
 //! What `qundao init` writes is a bot that checks, tests and runs without another word.
 
-use std::io::Write as _;
-use std::path::Path;
-use std::process::{Command, Output, Stdio};
+mod program;
 
-fn run(folder: &Path, args: &[&str], input: &str) -> Output {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_qundao"))
-        .args(args)
-        .current_dir(folder)
-        .env_remove("RUST_LOG")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the program starts");
-    child.stdin.take().expect("piped").write_all(input.as_bytes()).expect("read");
-    child.wait_with_output().expect("the program ends")
-}
+use std::process::Output;
+
+use program::run;
 
 fn text(output: &Output) -> String {
     let (out, err) = (&output.stdout, &output.stderr);

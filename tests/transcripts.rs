@@ -1,8 +1,10 @@
 //! Every shipped transcript, played by the built program; and proof that the runner bites.
 
-use std::io::Write as _;
+mod program;
+
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+
+use program::run;
 
 /// Each case but the first is wrong in one way, which its name says.
 const WRONG: &str = r#"+++
@@ -58,20 +60,6 @@ points = 200
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-fn run(folder: &Path, args: &[&str], input: &str) -> Output {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_qundao"))
-        .args(args)
-        .current_dir(folder)
-        .env_remove("RUST_LOG")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the program starts");
-    child.stdin.take().expect("piped").write_all(input.as_bytes()).expect("read");
-    child.wait_with_output().expect("the program ends")
 }
 
 fn text(bytes: &[u8]) -> String {

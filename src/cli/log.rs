@@ -21,7 +21,12 @@ pub fn to_stderr(filter: &str) {
 /// # Errors
 /// The file cannot be opened.
 pub fn to_file(filter: &str, path: &Path) -> anyhow::Result<()> {
-    let file = std::fs::OpenOptions::new().create(true).append(true).open(path);
+    let mut options = std::fs::OpenOptions::new();
+    options.create(true).append(true);
+    // Names of members stand in it.
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let file = options.open(path);
     let file = file.with_context(|| format!("open the log {}", path.display()))?;
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(chosen(filter))

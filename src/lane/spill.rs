@@ -21,9 +21,7 @@ impl Lanes {
     pub(super) fn spill(&mut self, id: CommunityId, arrival: Arrival) {
         let stays = self.setting_aside;
         let Some(lane) = self.lanes.get_mut(&id) else { return };
-        if !lane.spilled && !stays {
-            tracing::warn!(community = %id, "limit `mailbox` is reached: events wait in the database");
-        }
+        let begins = !lane.spilled && !stays;
         let solo = lane.solo;
         lane.spilled = true;
         if !stays {
@@ -38,6 +36,12 @@ impl Lanes {
         if let Some(lane) = self.lanes.get_mut(&id) {
             // A spilled event is no turn that was to run alone.
             lane.solo = solo;
+        }
+        if begins {
+            let limit = self.config.limits.mailbox;
+            self.notice(id, format!(
+                "limit `mailbox` ({limit}) is reached: events wait in the database and are handled in their order"
+            ));
         }
     }
 

@@ -92,12 +92,12 @@ impl Screen {
 
     /// The characters that show a word to the owner.
     pub fn warn(&mut self, text: &str) -> String {
-        self.print(&format!("⚠ {}", plain_line(text)), Look::Warning)
+        self.print(&marked("⚠", text), Look::Warning)
     }
 
     /// The same where nothing is wrong.
     pub fn tell(&mut self, text: &str) -> String {
-        self.print(&format!("ℹ {}", plain_line(text)), Look::Dim)
+        self.print(&marked("ℹ", text), Look::Dim)
     }
 
     fn print(&mut self, text: &str, look: Look) -> String {
@@ -204,6 +204,11 @@ fn body(label: &str, text: &str, buttons: &[String], number: u64) -> String {
     lines.iter().enumerate().map(bar).collect::<Vec<_>>().join("\n")
 }
 
+/// A word to the owner; its later lines stand under the first.
+fn marked(mark: &str, text: &str) -> String {
+    format!("{mark} {}", plain(text.trim_end()).replace('\n', "\n  "))
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -242,7 +247,8 @@ mod tests {
         群岛 → 小红 ▏第一行
                     ▏第二行
                     ▏[抢] [看]  #3
-        ⚠ 规则 停了
+        ⚠ 规则
+          停了
         "#);
     }
 
