@@ -8,13 +8,13 @@ pub(super) static ROWS: &[Row] = &[
         "mark",
         &[par("member", Ty::Member)],
         Ty::Map,
-        "Marks today for a member; her streak and total. Refuses `already_checked_in`.",
+        "Marks today for a member, `#{ day, streak, ordinal }`: the local day, days in a row, which of the day she is. Refuses `already_checked_in`.",
     ),
     Row::host(
         "checkin",
         "status",
         &[par("member", Ty::Member)],
-        Ty::Map,
-        "A member's streak and total, and whether today is marked.",
+        Ty::Any,
+        "A member's latest check-in, `#{ day, streak, today }`; `()` where there was none.",
     ),
 ];

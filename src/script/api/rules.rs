@@ -14,15 +14,15 @@ pub(super) static ROWS: &[Row] = &[
         "rules",
         "set",
         &[par("member", Ty::Member), par("text", Ty::Text)],
-        Ty::Map,
-        "Puts new rules in force, in a member's name.",
+        Ty::Int,
+        "Puts new rules in force, in a member's name; their version. Refuses `role`, `text_range`.",
     ),
     Row::host(
         "rules",
         "accept",
         &[par("member", Ty::Member)],
         Ty::Map,
-        "Notes that a member accepts the rules in force.",
+        "Notes that a member accepts the rules in force, `#{ version, is_new }`. Refuses `no_rules`.",
     ),
     Row::host(
         "rules",
