@@ -21,8 +21,9 @@ use crate::turn::{GroupPlace, World};
 
 /// Keys that are remembered in memory; the database knows the older ones.
 const KEYS_REMEMBERED: usize = 65_536;
-/// Accounts whose person is remembered in memory.
-const PERSONS_REMEMBERED: usize = 131_072;
+/// Accounts whose person is remembered in memory, in each of two generations. More than can be
+/// under way at once, so that nobody is forgotten before she is in the database.
+const PERSONS_REMEMBERED: usize = 65_536;
 /// Events that are looked at together.
 const BATCH: usize = 256;
 
@@ -82,7 +83,7 @@ pub struct Intake {
     /// Which group belongs to which configured community, and when an event is stale.
     pub config: Arc<std::sync::RwLock<Arc<Config>>>,
     recent: Recent,
-    persons: HashMap<Ref, PersonId>,
+    persons: Persons,
 }
 
 /// A group and its community, new ones with their rows.
@@ -102,7 +103,7 @@ impl Intake {
         config: Arc<std::sync::RwLock<Arc<Config>>>,
     ) -> Self {
         let recent = Recent::new(clock.now());
-        Self { clock, world, store, lanes, config, recent, persons: HashMap::new() }
+        Self { clock, world, store, lanes, config, recent, persons: Persons::default() }
     }
 
     /// Works until the door is closed.
@@ -152,13 +153,10 @@ impl Intake {
         let unknown: HashSet<&Ref> = batch
             .iter()
             .filter_map(|offered| offered.envelope.actor.as_ref().map(|actor| &actor.id))
-            .filter(|id| !self.persons.contains_key(*id))
+            .filter(|id| self.persons.get(id).is_none())
             .collect();
         if unknown.is_empty() {
             return;
-        }
-        if self.persons.len() + unknown.len() > PERSONS_REMEMBERED {
-            self.persons.clear();
         }
         let accounts: Vec<Ref> = unknown.into_iter().cloned().collect();
         match self.store.persons(&accounts).await {
@@ -209,7 +207,7 @@ impl Intake {
 
     fn person(&mut self, account: &Ref) -> PersonId {
         if let Some(person) = self.persons.get(account) {
-            return *person;
+            return person;
         }
         let person = self.world.numbers.person();
         self.persons.insert(account.clone(), person);
@@ -273,6 +271,27 @@ impl Intake {
         });
         let row = GroupRow { id, community, reference: reference.clone(), name: name.to_owned() };
         Where { community, group: Some(id), new: (community_row, Some(row)) }
+    }
+}
+
+/// The persons behind accounts that were heard of lately. Who falls out of the older generation was
+/// entered before all of the younger one, so the database has known her for long.
+#[derive(Default)]
+struct Persons {
+    younger: HashMap<Ref, PersonId>,
+    older: HashMap<Ref, PersonId>,
+}
+
+impl Persons {
+    fn get(&self, account: &Ref) -> Option<PersonId> {
+        self.younger.get(account).or_else(|| self.older.get(account)).copied()
+    }
+
+    fn insert(&mut self, account: Ref, person: PersonId) {
+        if self.younger.len() >= PERSONS_REMEMBERED {
+            self.older = std::mem::take(&mut self.younger);
+        }
+        self.younger.insert(account, person);
     }
 }
 
