@@ -15,6 +15,9 @@ use crate::store::{EventRow, EventState, TouchRow, TurnRows};
 use crate::text::{span, text};
 use crate::value::{Value, ValueMap};
 
+/// Tag of members whose words are not kept in the archive; 别存我的消息 gives it.
+pub const NO_ARCHIVE: &str = "no-archive";
+
 /// A turn that is ready to commit.
 pub struct Finished {
     /// Its rows.
@@ -240,9 +243,18 @@ impl Turn {
         serde_json::to_string(&outcome).ok()
     }
 
+    /// The author has asked that her words are not kept.
+    fn wants_no_archive(&self) -> bool {
+        let author = self.event.person.and_then(|person| self.community.members.get(&person));
+        author.is_some_and(|member| member.tags.iter().any(|tag| tag == NO_ARCHIVE))
+    }
+
     fn rows(&mut self, outcome: Option<String>) -> TurnRows {
         let mut rows = TurnRows::new(event_row(&self.event, EventState::Done));
         rows.event.outcome = outcome;
+        if self.wants_no_archive() {
+            rows.event.text = None;
+        }
         let made = std::mem::take(&mut self.made);
         let mut members = made.members;
         members.sort_unstable();

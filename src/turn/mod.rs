@@ -14,7 +14,7 @@ mod rules;
 mod state;
 mod world;
 
-pub use finish::{Finished, event_row, forget_text};
+pub use finish::{Finished, NO_ARCHIVE, event_row, forget_text};
 pub use made::Made;
 pub use packets::EXPIRED;
 pub use world::{GroupPlace, LedgerNumbers, Numbers, Places, Platform, World};
