@@ -272,6 +272,8 @@ pub struct Event {
     pub received_at: TimeMs,
     /// Seed of all chance in its turn.
     pub seed: u64,
+    /// A direct message that could be for any of these communities: she is asked which.
+    pub which: Vec<String>,
     /// Older than the staleness gate: state may change, nobody is answered.
     pub stale: bool,
     /// What the adapter said.

@@ -122,6 +122,7 @@ impl Bot {
             person: None,
             received_at: now,
             seed: 0,
+            which: Vec::new(),
             stale: false,
             envelope: Arc::new(Envelope {
                 account: Ref::new("core", "seed"),

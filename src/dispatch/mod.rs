@@ -32,6 +32,8 @@ pub struct Dispatch {
     pub refused: Option<(Refusal, bool)>,
     /// A command was clearly meant but not understood: how it is written.
     pub usage: Option<String>,
+    /// Communities that a direct message could be for.
+    pub which: Vec<String>,
     /// Something was said to the bot that is no command.
     pub unknown: bool,
 }
@@ -60,6 +62,10 @@ pub fn dispatch(
     now: TimeMs,
 ) -> Dispatch {
     let mut out = Dispatch::default();
+    if !event.which.is_empty() {
+        out.which.clone_from(&event.which);
+        return out;
+    }
     let trigger: &dyn Fn(&Trigger) -> bool = match &event.envelope.kind {
         EventKind::Message { elements, to_bot, .. } => {
             let flat = flatten(elements, &event.envelope.account);

@@ -92,6 +92,7 @@ impl Lanes {
             person: None,
             received_at: self.clock.now(),
             seed: self.world.event_seed(event_id),
+            which: Vec::new(),
             stale: false,
             envelope: Arc::new(envelope),
         };

@@ -133,6 +133,7 @@ fn arrival(row: EventRow, stale: bool, ticket: Ticket) -> Option<Arrival> {
         person: row.person,
         received_at: row.received_at,
         seed: row.seed,
+        which: Vec::new(),
         stale,
         envelope: Arc::new(row.body?),
     };

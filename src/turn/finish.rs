@@ -107,6 +107,16 @@ impl Turn {
             let args = ValueMap::from([("usage".to_owned(), usage.as_str().into())]);
             self.answer_line("core.usage", &args, false);
         }
+        if !dispatch.which.is_empty() {
+            let names =
+                Value::List(dispatch.which.iter().map(|name| name.as_str().into()).collect());
+            let example = dispatch.which.first().map(|name| name.as_str().into());
+            let args = ValueMap::from([
+                ("names".to_owned(), names),
+                ("example".to_owned(), example.unwrap_or_default()),
+            ]);
+            self.answer_line("core.which", &args, false);
+        }
         if dispatch.unknown && self.event.group.is_none() {
             self.answer_line("core.unknown", &ValueMap::new(), false);
         }

@@ -3,6 +3,8 @@
 //! Not in the adapters, because each would do it a little differently, and none could do it over
 //! a restart.
 
+mod direct;
+
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
@@ -18,6 +20,7 @@ use crate::id::{CommunityId, GroupId, PersonId, Ref};
 use crate::lane::{Arrival, Message};
 use crate::store::{CommunityRow, GroupRow, Store};
 use crate::turn::{GroupPlace, World};
+use direct::Named;
 
 /// Keys that are remembered in memory; the database knows the older ones.
 const KEYS_REMEMBERED: usize = 65_536;
@@ -91,6 +94,8 @@ struct Where {
     community: CommunityId,
     group: Option<GroupId>,
     new: (Option<CommunityRow>, Option<GroupRow>),
+    /// Names to ask about.
+    which: Vec<String>,
 }
 
 impl Intake {
@@ -172,9 +177,9 @@ impl Intake {
     }
 
     async fn accept(&mut self, offered: Offered, is_repeat: bool) -> Option<Arrival> {
-        let Offered { envelope, receipt, ticket, permit } = offered;
+        let Offered { mut envelope, receipt, ticket, permit } = offered;
         let person = envelope.actor.as_ref().map(|actor| self.person(&actor.id));
-        let Some(place) = self.locate(&envelope, person).await else {
+        let Some(place) = self.locate(&mut envelope, person).await else {
             if let Some(receipt) = receipt {
                 // Nobody hears it if the adapter has gone.
                 let _ = receipt.send(Accepted::New);
@@ -190,6 +195,7 @@ impl Intake {
             person,
             received_at: now,
             seed: self.world.event_seed(id),
+            which: place.which,
             stale: self.is_stale(&envelope, now),
             envelope: Arc::new(envelope),
         };
@@ -220,7 +226,7 @@ impl Intake {
         (too_old || envelope.backfilled) && !matches!(envelope.kind, EventKind::Tick(_))
     }
 
-    async fn locate(&mut self, envelope: &Envelope, person: Option<PersonId>) -> Option<Where> {
+    async fn locate(&mut self, envelope: &mut Envelope, person: Option<PersonId>) -> Option<Where> {
         if let Some(place) = &envelope.group {
             return Some(self.group(&place.id, place.name.as_deref()));
         }
@@ -228,8 +234,9 @@ impl Intake {
         let person = person?;
         match self.store.communities_of(person).await {
             Ok(communities) => {
-                let community = *communities.first()?;
-                Some(Where { community, group: None, new: (None, None) })
+                let named: Vec<Named> = communities.into_iter().map(|id| self.named(id)).collect();
+                let (community, which) = direct::choose(envelope, &named)?;
+                Some(Where { community, group: None, new: (None, None), which })
             }
             Err(error) => {
                 tracing::warn!(%error, "could not look up the communities of a person");
@@ -238,11 +245,27 @@ impl Intake {
         }
     }
 
+    /// A community with the names that members know it by.
+    fn named(&self, id: CommunityId) -> Named {
+        let places = self.world.places.read().expect("places are only replaced whole");
+        let config = self.config.read().expect("the configuration is only replaced whole");
+        let key = places.keys.get(&id);
+        let configured = config
+            .communities
+            .iter()
+            .find(|c| key.is_some_and(|key| *key == configured_key(&c.id)));
+        let mut groups: Vec<_> = places.by_id.values().filter(|g| g.community == id).collect();
+        groups.sort_by_key(|group| group.id);
+        let names = configured.map(|community| community.name.clone());
+        let groups = groups.into_iter().map(|group| group.name.to_string());
+        Named { id, names: names.into_iter().chain(groups).filter(|n| !n.is_empty()).collect() }
+    }
+
     fn known_group(&self, reference: &Ref) -> Option<Where> {
         let places = self.world.places.read().expect("places are only replaced whole");
         let id = places.by_ref.get(reference)?;
         let community = places.by_id.get(id)?.community;
-        Some(Where { community, group: Some(*id), new: (None, None) })
+        Some(Where { community, group: Some(*id), new: (None, None), which: Vec::new() })
     }
 
     fn group(&mut self, reference: &Ref, name: Option<&str>) -> Where {
@@ -270,7 +293,7 @@ impl Intake {
             name: name.into(),
         });
         let row = GroupRow { id, community, reference: reference.clone(), name: name.to_owned() };
-        Where { community, group: Some(id), new: (community_row, Some(row)) }
+        Where { community, group: Some(id), new: (community_row, Some(row)), which: Vec::new() }
     }
 }
 
