@@ -46,10 +46,13 @@ impl Lanes {
             let event = turn.event.clone();
             dispatch(&plan, &mut turn.community, &event, &limits, now)
         };
-        turn.runs.clone_from(&decided.runs);
-        let frame = frame(&turn, std::mem::take(&mut decided.runs), data);
-        let in_turn = InTurn { arrival, dispatch: decided, frame };
-        if in_turn.frame.runs.is_empty() {
+        turn.runs = std::mem::take(&mut decided.runs);
+        let data = match data {
+            Base::Data(data) => data,
+            Base::Nothing => Value::Unit,
+        };
+        let in_turn = InTurn { arrival, dispatch: decided, data };
+        if turn.runs.is_empty() {
             self.finish(id, *turn, in_turn, None);
         } else {
             self.send_to_host(id, turn, in_turn);
@@ -59,7 +62,7 @@ impl Lanes {
     /// Hands a frame to the script host.
     pub(super) fn send_to_host(&mut self, id: CommunityId, turn: Box<Turn>, in_turn: InTurn) {
         let Some(lane) = self.lanes.get_mut(&id) else { return };
-        let frame = in_turn.frame.clone();
+        let frame = frame(&turn, in_turn.data.clone());
         lane.phase = Phase::Running(Box::new(in_turn));
         self.work.push(Work { frame, host: turn });
     }
@@ -232,14 +235,13 @@ fn note_actor(turn: &mut Turn, person: PersonId, config: &Config) {
 }
 
 /// Everything that the handlers usually read.
-fn frame(turn: &Turn, runs: Vec<crate::script::protocol::Run>, data: Base) -> Frame {
+fn frame(turn: &Turn, data: Value) -> Frame {
     let event = &turn.event;
     let offset = {
         use chrono::{DateTime, Offset, Utc};
         let utc = DateTime::<Utc>::from_timestamp_millis(turn.now).unwrap_or_default();
         utc.with_timezone(&turn.timezone()).offset().fix().local_minus_utc()
     };
-    let view = if runs.is_empty() { empty_view() } else { event_view(turn, data) };
     Frame {
         turn: event.id,
         bundle: turn.plan.bundle(),
@@ -247,8 +249,8 @@ fn frame(turn: &Turn, runs: Vec<crate::script::protocol::Run>, data: Base) -> Fr
         utc_offset_s: offset,
         locale: turn.plan.locale.clone(),
         seed: event.seed,
-        event: view,
-        runs,
+        event: event_view(turn, data),
+        runs: turn.runs.clone(),
     }
 }
 
@@ -267,7 +269,7 @@ fn empty_view() -> EventView {
     }
 }
 
-fn event_view(turn: &Turn, data: Base) -> EventView {
+fn event_view(turn: &Turn, data: Value) -> EventView {
     let event = &turn.event;
     let community = &turn.community;
     let mut view = EventView {
@@ -279,10 +281,7 @@ fn event_view(turn: &Turn, data: Base) -> EventView {
             members: community.size(),
         }),
         at: event.envelope.at,
-        data: match data {
-            Base::Data(data) => data,
-            Base::Nothing => Value::Unit,
-        },
+        data,
         ..empty_view()
     };
     match &event.envelope.kind {

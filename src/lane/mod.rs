@@ -28,6 +28,7 @@ use crate::report::Notice;
 use crate::script::protocol::{Answer, Done, ScriptHost, Work};
 use crate::store::{CommunityRow, EventRow, GroupRow, Store, StoreError};
 use crate::turn::{Fetched, Need, Turn, World};
+use crate::value::Value;
 
 /// An accepted event on its way into a lane.
 pub struct Arrival {
@@ -56,7 +57,7 @@ pub enum Message {
     /// A timer is due.
     Due(CommunityId, TimerId, TimeMs, Ticket),
     /// A community was loaded.
-    Loaded(CommunityId, Result<recover::Loaded, StoreError>),
+    Loaded(CommunityId, recover::Loaded),
     /// What a turn needed was fetched.
     Fetched(Box<Waiting>, Result<Fetched, StoreError>),
     /// Events that had been set aside in the database.
@@ -86,7 +87,8 @@ pub struct Waiting {
 struct InTurn {
     arrival: Arrival,
     dispatch: Dispatch,
-    frame: crate::script::protocol::Frame,
+    /// What a timer brought.
+    data: Value,
 }
 
 /// Where a lane stands.
@@ -226,7 +228,7 @@ impl Lanes {
         match message {
             Message::Arrived(arrivals) => self.arrived(arrivals),
             Message::Due(id, timer, due, ticket) => self.due(id, timer, due, ticket),
-            Message::Loaded(id, result) => self.loaded(id, result),
+            Message::Loaded(id, loaded) => self.loaded(id, loaded),
             Message::Fetched(waiting, result) => self.fetched(*waiting, result),
             Message::Unspilled(id, result) => self.unspilled(id, result),
             Message::Committed(communities) => self.committed(communities),

@@ -3,6 +3,8 @@
 //! A turn that is refused twice is set aside for a human, its member gets a polite line, and the
 //! lane goes on.
 
+use std::time::Duration;
+
 use super::{Arrival, Lanes, Message, Phase};
 use crate::commit::{Item, Refused};
 use crate::community::Community;
@@ -24,40 +26,39 @@ pub struct Loaded {
 
 /// Refusals after which an event is set aside.
 const ATTEMPTS_MAX: u32 = 2;
+/// Wait before a community that could not be loaded is asked for again.
+const LOAD_AGAIN: Duration = Duration::from_secs(1);
 
 impl Lanes {
-    /// Loads a community, and asks about the keys of transfers that were refused.
+    /// Loads a community, and asks about the keys of transfers that were refused. Tries until it
+    /// succeeds: the events stay in the queue, and a full mailbox makes the adapters wait.
     pub(super) fn load(&mut self, id: CommunityId, doubtful: Vec<String>) {
         let (store, back) = (self.store.clone(), self.back.clone());
         tokio::spawn(async move {
-            let result = load(&*store, id, doubtful).await;
-            // Nobody listens when the bot has stopped.
-            let _ = back.send(Message::Loaded(id, result));
+            while !back.is_closed() {
+                match load(&*store, id, &doubtful).await {
+                    Ok(loaded) => {
+                        // Nobody listens when the bot has stopped.
+                        let _ = back.send(Message::Loaded(id, loaded));
+                        return;
+                    }
+                    Err(error) => {
+                        tracing::error!(community = %id, %error, "a community could not be loaded");
+                        tokio::time::sleep(LOAD_AGAIN).await;
+                    }
+                }
+            }
         });
     }
 
-    pub(super) fn loaded(&mut self, id: CommunityId, result: Result<Loaded, StoreError>) {
+    pub(super) fn loaded(&mut self, id: CommunityId, loaded: Loaded) {
         let Some(lane) = self.lanes.get_mut(&id) else { return };
-        match result {
-            Ok(Loaded { mut community, keys }) => {
-                for (key, amount) in keys {
-                    community.ledger.note_key(key, amount);
-                }
-                lane.phase = Phase::Ready(community);
-                self.step(id);
-            }
-            Err(error) => {
-                // The events stay in the queue; a full mailbox makes the adapters wait.
-                tracing::error!(community = %id, %error, "a community could not be loaded");
-                lane.phase = Phase::Cold;
-                let back = self.back.clone();
-                tokio::spawn(async move {
-                    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
-                    let _ = back.send(Message::Committed(vec![id]));
-                });
-                lane.uncommitted += 1;
-            }
+        let Loaded { mut community, keys } = loaded;
+        for (key, amount) in keys {
+            community.ledger.note_key(key, amount);
         }
+        lane.phase = Phase::Ready(community);
+        self.step(id);
     }
 
     /// An item came back from the committer.
@@ -173,13 +174,13 @@ impl Lanes {
 async fn load(
     store: &dyn Store,
     id: CommunityId,
-    doubtful: Vec<String>,
+    doubtful: &[String],
 ) -> Result<Loaded, StoreError> {
     let rows = store.community(id).await?;
     let mut keys = Vec::new();
     for key in doubtful {
-        if let Some(amount) = store.transfer_amount(id, &key).await? {
-            keys.push((key, amount));
+        if let Some(amount) = store.transfer_amount(id, key).await? {
+            keys.push((key.clone(), amount));
         }
     }
     Ok(Loaded { community: Box::new(Community::from_rows(id, rows)), keys })

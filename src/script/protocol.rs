@@ -386,7 +386,7 @@ pub trait ScriptHost: Send + Sync {
 pub struct ScriptLimits {
     /// Operations of one handler.
     pub operations: u64,
-    /// Wall time of one handler, ms.
+    /// Processor time of one handler, ms; by the clock on the wall four times that.
     pub handler_ms: u64,
     /// Depth of calls.
     pub call_depth: usize,
