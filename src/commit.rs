@@ -320,7 +320,8 @@ impl Committer {
 
     fn send(&self, deliveries: Vec<Delivery>) {
         for delivery in deliveries {
-            let outgoing = Outgoing { delivery, ticket: Some(self.gauge.ticket()) };
+            let ticket = Some(self.gauge.ticket());
+            let outgoing = Outgoing { delivery, ticket, in_doubt: false };
             if self.outbox.send(outgoing).is_err() {
                 tracing::debug!("the outbox has stopped; the delivery waits in the database");
             }

@@ -94,6 +94,27 @@ pub enum Effect {
         /// Why.
         reason: String,
     },
+    /// Make a member an admin of the group, or an admin a member again.
+    SetAdmin {
+        /// Whom.
+        person: PersonId,
+        /// Made, or unmade.
+        on: bool,
+    },
+    /// Give a member another name in the group.
+    Rename {
+        /// Whom.
+        person: PersonId,
+        /// The name; empty takes it away.
+        name: String,
+    },
+    /// Answer the join request of the event.
+    Admit {
+        /// Let in, or not.
+        yes: bool,
+        /// Why not, for who asked.
+        reason: String,
+    },
     /// Give a tag.
     Tag {
         /// Whom.
@@ -136,6 +157,9 @@ impl Effect {
             Self::Unmute { .. } => "unmute",
             Self::Kick { .. } => "kick",
             Self::Ban { .. } => "ban",
+            Self::SetAdmin { .. } => "set_admin",
+            Self::Rename { .. } => "rename",
+            Self::Admit { .. } => "admit",
             Self::Tag { .. } => "tag",
             Self::Untag { .. } => "untag",
             Self::After { .. } => "after",
@@ -223,6 +247,29 @@ pub enum Call {
         /// Whom.
         member: Ref,
     },
+    /// Make a member an admin of the group, or an admin a member again.
+    SetAdmin {
+        /// Whom.
+        member: Ref,
+        /// Made, or unmade.
+        on: bool,
+    },
+    /// Give a member another name in the group.
+    Rename {
+        /// Whom.
+        member: Ref,
+        /// The name; empty takes it away.
+        name: String,
+    },
+    /// Answer a join request.
+    Admit {
+        /// What the platform gave with the request.
+        token: String,
+        /// Let in, or not.
+        yes: bool,
+        /// Why not, for who asked.
+        reason: String,
+    },
 }
 
 impl Call {
@@ -238,6 +285,9 @@ impl Call {
             Self::Unmute { .. } => "unmute",
             Self::Kick { .. } => "kick",
             Self::Ban { .. } => "ban",
+            Self::SetAdmin { .. } => "set_admin",
+            Self::Rename { .. } => "rename",
+            Self::Admit { .. } => "admit",
         }
     }
 }

@@ -207,6 +207,44 @@ pub enum EventKind {
         /// What she wrote.
         note: String,
     },
+    /// The actor may not speak until then; `None`: she may speak again.
+    Silenced {
+        /// Until when, Unix ms.
+        until: Option<TimeMs>,
+        /// Who silenced her, where known.
+        by: Option<Ref>,
+    },
+    /// The bot's own account came into the group.
+    BotJoined {
+        /// Who let it in, where known.
+        by: Option<Ref>,
+    },
+    /// The bot's own account left the group or was removed from it.
+    BotLeft {
+        /// Who removed it; `None` when it left by itself.
+        by: Option<Ref>,
+    },
+    /// A file was put into the group's folder.
+    Uploaded {
+        /// The platform's id of the file.
+        id: String,
+        /// Its name.
+        name: String,
+        /// Its length.
+        bytes: u64,
+    },
+    /// The actor nudged somebody.
+    Poked {
+        /// Whom.
+        whom: Ref,
+    },
+    /// The platform itself gave the actor a distinction.
+    Honored {
+        /// Its word for it.
+        what: String,
+    },
+    /// The actor and the bot are friends now.
+    Befriended,
     /// The account went online or offline.
     Online(bool),
     /// Events may be missing between two times.
@@ -235,6 +273,13 @@ impl EventKind {
             Self::Left { .. } => "left",
             Self::Updated => "updated",
             Self::JoinRequest { .. } => "join_request",
+            Self::Silenced { .. } => "silenced",
+            Self::BotJoined { .. } => "bot_joined",
+            Self::BotLeft { .. } => "bot_left",
+            Self::Uploaded { .. } => "uploaded",
+            Self::Poked { .. } => "poked",
+            Self::Honored { .. } => "honored",
+            Self::Befriended => "befriended",
             Self::Online(_) => "online",
             Self::Gap { .. } => "gap",
             Self::Tick(_) => "tick",

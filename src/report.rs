@@ -112,6 +112,29 @@ pub enum Line {
         /// Why.
         reason: String,
     },
+    /// Made an admin of the group, or no longer one.
+    AdminSet {
+        /// Whom.
+        member: String,
+        /// Made, or unmade.
+        on: bool,
+    },
+    /// Got another name in the group.
+    Renamed {
+        /// Whom.
+        member: String,
+        /// The name.
+        name: String,
+    },
+    /// A join request was answered.
+    Admitted {
+        /// Who asked.
+        member: String,
+        /// Let in, or not.
+        yes: bool,
+        /// Why not.
+        reason: String,
+    },
     /// Got a tag.
     Tagged {
         /// Whom.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use qundao::adapter::{Outcome, Rate, Request, SendSafety};
+use qundao::adapter::{Outcome, Rate, RateScope, Request, Seen, SendSafety};
 use qundao::bot::Bot;
 use qundao::clock::{Clock, TimeMs, VirtualClock};
 use qundao::effect::{Call, Delivery, DeliveryState, Destination, Policy};
@@ -168,9 +168,73 @@ async fn what_may_have_arrived_follows_its_policy() {
 }
 
 #[tokio::test]
+async fn what_may_have_arrived_is_looked_for_where_the_platform_can_tell() {
+    let unclear = || Outcome::Unknown { reason: "the connection broke".to_owned() };
+    let scene = |seen: Vec<Seen>| async {
+        let platform = Platform::with(&[], SendSafety::ReadBack, first(1, unclear()));
+        platform.seen.lock().unwrap().extend(seen);
+        let mut scene = Scene::new(platform).await;
+        scene.say("g1", "a", "一").await;
+        scene.say("g1", "a", "二").await;
+        scene.until(START + 60_000).await;
+        (scene.texts().join(" "), scene.deliveries().await)
+    };
+    // It is there: never sent again, and its id is known.
+    let (texts, states) = scene(vec![Seen::Yes(Some("m7".to_owned()))]).await;
+    assert_eq!((texts.as_str(), states[0].0.as_str(), states[0].1), ("一 二", "sent", 1));
+    // It is not: sent again, before what stands behind it.
+    let (texts, states) = scene(vec![Seen::No]).await;
+    assert_eq!((texts.as_str(), states[0].0.as_str(), states[0].1), ("一 一 二", "sent", 2));
+    // Nobody can be asked yet: the question is put again, and the order holds.
+    let (texts, states) = scene(vec![Seen::Later, Seen::Later, Seen::Yes(None)]).await;
+    assert_eq!((texts.as_str(), states[0].0.as_str(), states[0].1), ("一 二", "sent", 1));
+    // Nobody will ever know: the policy of an answer is to send it again.
+    let (texts, _) = scene(vec![Seen::Unknown]).await;
+    assert_eq!(texts, "一 一 二");
+}
+
+#[tokio::test]
+async fn messages_keep_the_rates_of_the_account_and_of_each_destination() {
+    const RATES: &[Rate] = &[
+        Rate {
+            scope: RateScope::Account,
+            count: 1,
+            period: Duration::from_secs(1),
+            drops_silently: false,
+        },
+        Rate {
+            scope: RateScope::Destination,
+            count: 2,
+            period: Duration::from_secs(60),
+            drops_silently: false,
+        },
+    ];
+    static SENT: AtomicUsize = AtomicUsize::new(0);
+    let platform =
+        Platform::with(RATES, SendSafety::None, |_| done(SENT.fetch_add(1, Ordering::SeqCst)));
+    let mut scene = Scene::new(platform).await;
+    for text in ["一", "二", "三"] {
+        scene.say("g1", "a", text).await;
+    }
+    scene.say("g2", "b", "别处").await;
+    assert_eq!(scene.texts(), ["一"]);
+    scene.until(START + 999).await;
+    assert_eq!(scene.texts(), ["一"]);
+    // One a second from the account; two at once and then one each half minute in a group.
+    scene.until(START + 2_000).await;
+    let mut two = scene.texts();
+    two.sort();
+    assert_eq!(two, ["一", "二", "别处"]);
+    scene.until(START + 29_999).await;
+    assert_eq!(scene.texts().len(), 3);
+    scene.until(START + 31_000).await;
+    assert_eq!(scene.texts().last().map(String::as_str), Some("三"));
+}
+
+#[tokio::test]
 async fn a_living_message_changes_at_most_every_three_seconds_and_ends_right() {
     const RATES: &[Rate] = &[Rate {
-        scope: "group",
+        scope: RateScope::Destination,
         count: 20,
         period: Duration::from_secs(60),
         drops_silently: false,

@@ -84,12 +84,29 @@ pub static ADAPTERS: &[AdapterSpec] = &[console::SPEC];
 pub struct Request {
     /// One key for each effect; the same on every try.
     pub key: String,
+    /// The account that should make it; another of the platform may where that one is away.
+    pub account: Ref,
     /// Where to.
     pub to: Destination,
     /// What.
     pub call: Call,
     /// Which try, from 1.
     pub attempt: u32,
+    /// When the turn that wanted it was decided, Unix ms: nothing of it can have been there before.
+    pub since: TimeMs,
+}
+
+/// What reading back tells of a call whose outcome is in doubt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Seen {
+    /// It is there; the platform's id.
+    Yes(Option<String>),
+    /// It is certainly not there.
+    No,
+    /// The platform cannot be asked now, later perhaps.
+    Later,
+    /// The platform cannot tell.
+    Unknown,
 }
 
 /// What became of a call, as far as anybody can know.
@@ -178,12 +195,21 @@ pub enum Risk {
     Unofficial,
 }
 
-/// A rate that the platform enforces.
+/// Over what a rate counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RateScope {
+    /// Everything that one account sends.
+    Account,
+    /// What goes to one group or person.
+    Destination,
+}
+
+/// A rate of messages to keep, because the platform enforces it or the account would stand out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
-    /// `account`, `group` or `member`.
-    pub scope: &'static str,
-    /// So many calls …
+    /// Over what.
+    pub scope: RateScope,
+    /// So many messages …
     pub count: u32,
     /// … in so long.
     pub period: Duration,
@@ -226,7 +252,7 @@ pub struct Capabilities {
     /// Longest text in characters.
     pub text_chars: usize,
     /// Rates to keep.
-    pub rates: &'static [Rate],
+    pub rates: Vec<Rate>,
     /// The bot may post without being asked.
     pub proactive: bool,
     /// How long an answer to an event is possible; `None` is for ever.
@@ -278,6 +304,9 @@ pub trait Inbox: Send + Sync {
     /// mailboxes are full, which is the backpressure. Where the platform waits for an answer, the
     /// receipt hears when the event is committed (or known to be a repeat), not before.
     fn offer(&self, envelope: Envelope, receipt: Option<Receipt>) -> BoxFuture<'_, ()>;
+
+    /// Takes events that came together, in their order; cheaper than one by one.
+    fn offer_all(&self, events: Vec<(Envelope, Option<Receipt>)>) -> BoxFuture<'_, ()>;
 }
 
 /// Hears what became of one event; dropped without an answer when the bot stops.
@@ -312,4 +341,10 @@ pub trait Adapter: Send + Sync {
 
     /// Makes one call. No hidden retries.
     fn send<'a>(&'a self, request: &'a Request, now: TimeMs) -> BoxFuture<'a, Outcome>;
+
+    /// Looks whether a call that may have been made is there, so that it is neither lost nor made
+    /// twice. Asked only of adapters whose safety is [`SendSafety::ReadBack`].
+    fn read_back<'a>(&'a self, _request: &'a Request) -> BoxFuture<'a, Seen> {
+        Box::pin(async { Seen::Unknown })
+    }
 }

@@ -76,6 +76,7 @@ impl Bot {
             store.clone(),
             lanes_tx.clone(),
             shared_config.clone(),
+            notices.clone(),
         );
         let (lanes, finished) = Lanes::new(
             clock.clone(),
@@ -216,12 +217,13 @@ fn take_up(
             .platforms
             .get(delivery.account.platform())
             .map_or(SendSafety::None, |platform| platform.capabilities.send_safety);
-        let repeatable = matches!(safety, SendSafety::Idempotent { .. })
+        let was_sending = delivery.state == DeliveryState::Sending;
+        let repeatable = matches!(safety, SendSafety::Idempotent { .. } | SendSafety::ReadBack)
             || delivery.policy == Policy::Retry
             || !matches!(delivery.call, Call::Send { .. });
         let end = if delivery.expires_at <= now {
             Some((DeliveryState::Skipped, "expired while the bot was down"))
-        } else if delivery.state == DeliveryState::Sending && !repeatable {
+        } else if was_sending && !repeatable {
             Some((DeliveryState::Unknown, "the bot stopped while it was being sent"))
         } else {
             None
@@ -238,8 +240,8 @@ fn take_up(
                 let _ = settle.send((Write::Settle(settlement), Some(gauge.ticket())));
             }
             None => {
-                let outgoing = Outgoing { delivery, ticket: Some(gauge.ticket()) };
-                let _ = outbox.send(outgoing);
+                let ticket = Some(gauge.ticket());
+                let _ = outbox.send(Outgoing { delivery, ticket, in_doubt: was_sending });
             }
         }
     }

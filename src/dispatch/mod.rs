@@ -78,6 +78,8 @@ pub fn dispatch(
         }
         EventKind::Joined { .. } => &|trigger| matches!(trigger, Trigger::Join),
         EventKind::Left { .. } => &|trigger| matches!(trigger, Trigger::Leave),
+        // Who asks to be the bot's friend asks nothing of a group.
+        EventKind::JoinRequest { .. } if event.group.is_none() => return out,
         EventKind::JoinRequest { .. } => &|trigger| matches!(trigger, Trigger::JoinRequest),
         EventKind::Reaction { emoji, added: true, .. } => &move |trigger| match trigger {
             Trigger::Reaction(wanted) => wanted.is_empty() || wanted.contains(emoji),
@@ -93,6 +95,13 @@ pub fn dispatch(
         | EventKind::Edited { .. }
         | EventKind::Deleted { .. }
         | EventKind::Updated
+        | EventKind::Silenced { .. }
+        | EventKind::BotJoined { .. }
+        | EventKind::BotLeft { .. }
+        | EventKind::Uploaded { .. }
+        | EventKind::Poked { .. }
+        | EventKind::Honored { .. }
+        | EventKind::Befriended
         | EventKind::Online(_)
         | EventKind::Gap { .. } => return out,
     };

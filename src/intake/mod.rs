@@ -4,6 +4,7 @@
 //! a restart.
 
 mod direct;
+mod news;
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -13,11 +14,13 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use crate::adapter::{Accepted, BoxFuture, Inbox, Receipt};
 use crate::bot::gauge::{Gauge, Ticket};
 use crate::clock::{Clock, TimeMs};
+use crate::commit::{Listeners, tell};
 use crate::config::Config;
 use crate::dispatch::configured_key;
 use crate::event::{Envelope, Event, EventKind};
 use crate::id::{CommunityId, GroupId, PersonId, Ref};
 use crate::lane::{Arrival, Message};
+use crate::report::Notice;
 use crate::store::{CommunityRow, GroupRow, Store};
 use crate::turn::{GroupPlace, World};
 use direct::Named;
@@ -42,6 +45,7 @@ pub struct Offered {
 pub struct Door {
     queue: mpsc::UnboundedSender<Offered>,
     room: Arc<Semaphore>,
+    capacity: usize,
     gauge: Arc<Gauge>,
 }
 
@@ -49,7 +53,8 @@ impl Door {
     /// A door with room for so many events that are not committed yet.
     pub fn new(room: usize, gauge: Arc<Gauge>) -> (Self, mpsc::UnboundedReceiver<Offered>) {
         let (queue, offered) = mpsc::unbounded_channel();
-        (Self { queue, room: Arc::new(Semaphore::new(room)), gauge }, offered)
+        let capacity = room.max(1);
+        (Self { queue, room: Arc::new(Semaphore::new(capacity)), capacity, gauge }, offered)
     }
 
     /// Nothing comes in any more; what waits outside is told so by a dropped receipt.
@@ -71,6 +76,25 @@ impl Inbox for Door {
             let _ = self.queue.send(offered);
         })
     }
+
+    fn offer_all(&self, events: Vec<(Envelope, Option<Receipt>)>) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            let mut events = events.into_iter().peekable();
+            while events.peek().is_some() {
+                let some: Vec<_> = events.by_ref().take(self.capacity.min(BATCH)).collect();
+                let tickets: Vec<_> = some.iter().map(|_| self.gauge.ticket()).collect();
+                // As many places at once as there are events, so that their order holds.
+                let count = u32::try_from(some.len()).unwrap_or(1);
+                let Ok(mut room) = self.room.clone().acquire_many_owned(count).await else {
+                    return;
+                };
+                for ((envelope, receipt), ticket) in some.into_iter().zip(tickets) {
+                    let Some(permit) = room.split(1) else { return };
+                    let _ = self.queue.send(Offered { envelope, receipt, ticket, permit });
+                }
+            }
+        })
+    }
 }
 
 /// The task behind the door.
@@ -85,6 +109,8 @@ pub struct Intake {
     pub lanes: mpsc::UnboundedSender<Message>,
     /// Which group belongs to which configured community, and when an event is stale.
     pub config: Arc<std::sync::RwLock<Arc<Config>>>,
+    /// Who hears what happened to the bot's own accounts.
+    pub notices: Arc<Listeners<Notice>>,
     recent: Recent,
     persons: Persons,
 }
@@ -106,9 +132,10 @@ impl Intake {
         store: Arc<dyn Store>,
         lanes: mpsc::UnboundedSender<Message>,
         config: Arc<std::sync::RwLock<Arc<Config>>>,
+        notices: Arc<Listeners<Notice>>,
     ) -> Self {
         let recent = Recent::new(clock.now());
-        Self { clock, world, store, lanes, config, recent, persons: Persons::default() }
+        Self { clock, world, store, lanes, config, notices, recent, persons: Persons::default() }
     }
 
     /// Works until the door is closed.
@@ -178,6 +205,9 @@ impl Intake {
 
     async fn accept(&mut self, offered: Offered, is_repeat: bool) -> Option<Arrival> {
         let Offered { mut envelope, receipt, ticket, permit } = offered;
+        if !is_repeat && let Some(notice) = news::of(&envelope) {
+            tell(&self.notices, &notice);
+        }
         let person = envelope.actor.as_ref().map(|actor| self.person(&actor.id));
         let Some(place) = self.locate(&mut envelope, person).await else {
             if let Some(receipt) = receipt {

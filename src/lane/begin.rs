@@ -180,6 +180,13 @@ fn base(turn: &mut Turn, config: &Config) -> Base {
         | EventKind::Button { .. }
         | EventKind::Updated
         | EventKind::JoinRequest { .. }
+        | EventKind::Silenced { .. }
+        | EventKind::BotJoined { .. }
+        | EventKind::BotLeft { .. }
+        | EventKind::Uploaded { .. }
+        | EventKind::Poked { .. }
+        | EventKind::Honored { .. }
+        | EventKind::Befriended
         | EventKind::Online(_)
         | EventKind::Gap { .. } => {}
     }
@@ -318,6 +325,13 @@ fn event_view(turn: &Turn, data: Value) -> EventView {
         EventKind::Joined { .. }
         | EventKind::Left { .. }
         | EventKind::Updated
+        | EventKind::Silenced { .. }
+        | EventKind::BotJoined { .. }
+        | EventKind::BotLeft { .. }
+        | EventKind::Uploaded { .. }
+        | EventKind::Poked { .. }
+        | EventKind::Honored { .. }
+        | EventKind::Befriended
         | EventKind::Online(_)
         | EventKind::Gap { .. } => {}
     }

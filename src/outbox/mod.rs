@@ -6,6 +6,7 @@
 //! policy; nothing is retried inside an adapter.
 
 mod cards;
+mod pace;
 mod settle;
 
 use std::collections::{HashMap, VecDeque};
@@ -14,7 +15,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::mpsc;
 
-use crate::adapter::{Adapter, Outcome, Request};
+use crate::adapter::{Adapter, Outcome, Request, Seen, SendSafety};
 use crate::bot::gauge::{Gauge, Ticket};
 use crate::clock::{Clock, TimeMs};
 use crate::commit::{Listeners, Settling};
@@ -24,6 +25,7 @@ use crate::store::{Settlement, Store, Write};
 use crate::turn::World;
 
 use cards::Slots;
+use pace::Pace;
 
 /// A committed delivery.
 #[derive(Debug)]
@@ -32,6 +34,8 @@ pub struct Outgoing {
     pub delivery: Delivery,
     /// Under way; `None` while it waits for its time.
     pub ticket: Option<Ticket>,
+    /// It may have been sent before: the platform is asked first, where it can tell.
+    pub in_doubt: bool,
 }
 
 /// Sends and retries of one destination.
@@ -47,7 +51,15 @@ struct Queue {
 /// What comes back from a spawned send.
 struct Sent {
     outgoing: Outgoing,
-    outcome: Outcome,
+    heard: Heard,
+}
+
+/// What an adapter said.
+enum Heard {
+    /// Of a call that it made.
+    Outcome(Outcome),
+    /// Of a call that was in doubt.
+    Seen(Seen),
 }
 
 /// The task that sends.
@@ -61,6 +73,7 @@ pub struct Outbox {
     due: Arc<OutboxDue>,
     queues: HashMap<Destination, Queue>,
     slots: Slots,
+    pace: Pace,
     sent: mpsc::UnboundedSender<Sent>,
 }
 
@@ -134,6 +147,7 @@ impl Outbox {
             due: parts.due,
             queues: HashMap::new(),
             slots: Slots::new(parts.store),
+            pace: Pace::default(),
             sent,
         };
         let due = outbox.due.clone();
@@ -240,6 +254,7 @@ impl Outbox {
             }
             let allowed_at = queue.not_before.max(outgoing.delivery.not_before);
             let allowed_at = allowed_at.max(self.slots.allowed_at(&outgoing.delivery, &self.world));
+            let allowed_at = allowed_at.max(self.pace.allowed_at(&outgoing.delivery, &self.world));
             if allowed_at > now {
                 queue.not_before = allowed_at;
                 queue.waiting.push_front(outgoing);
@@ -267,30 +282,36 @@ impl Outbox {
             }
             return;
         };
-        let can_edit = adapter.capabilities().can("edit");
-        self.slots.prepare(&mut outgoing.delivery, can_edit).await;
-        outgoing.delivery.attempts += 1;
-        let request = Request {
-            key: outgoing.delivery.key.clone(),
-            to: outgoing.delivery.to.clone(),
-            call: outgoing.delivery.call.clone(),
-            attempt: outgoing.delivery.attempts,
-        };
+        let capabilities = adapter.capabilities();
+        let asks = outgoing.in_doubt && capabilities.send_safety == SendSafety::ReadBack;
+        self.slots.prepare(&mut outgoing.delivery, capabilities.can("edit")).await;
         let (now, sent) = (self.clock.now(), self.sent.clone());
+        if !asks {
+            outgoing.delivery.attempts += 1;
+            self.pace.note(&outgoing.delivery, &self.world, now);
+        }
+        let request = request(&outgoing.delivery);
         tokio::spawn(async move {
-            let outcome = adapter.send(&request, now).await;
+            let heard = if asks {
+                Heard::Seen(adapter.read_back(&request).await)
+            } else {
+                Heard::Outcome(adapter.send(&request, now).await)
+            };
             // Nobody listens when the bot has stopped: the row says `sending`, as it should.
-            let _ = sent.send(Sent { outgoing, outcome });
+            let _ = sent.send(Sent { outgoing, heard });
         });
     }
 
     async fn settled(&mut self, sent: Sent) {
-        let Sent { outgoing, outcome } = sent;
+        let Sent { outgoing, heard } = sent;
         let to = outgoing.delivery.to.clone();
         if let Some(queue) = self.queues.get_mut(&to) {
             queue.busy = false;
         }
-        self.settle(outgoing, outcome).await;
+        match heard {
+            Heard::Outcome(outcome) => self.settle(outgoing, outcome).await,
+            Heard::Seen(seen) => self.seen(outgoing, seen).await,
+        }
         self.pump(&to).await;
     }
 
@@ -320,6 +341,17 @@ impl Outbox {
         if self.settlements.send((Write::Settle(settlement), outgoing.ticket)).is_err() {
             tracing::debug!("the committer has stopped; the delivery is looked at again next time");
         }
+    }
+}
+
+fn request(delivery: &Delivery) -> Request {
+    Request {
+        key: delivery.key.clone(),
+        account: delivery.account.clone(),
+        to: delivery.to.clone(),
+        call: delivery.call.clone(),
+        attempt: delivery.attempts,
+        since: delivery.not_before,
     }
 }
 

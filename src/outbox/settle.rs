@@ -1,11 +1,14 @@
 //! What an outcome means for a delivery: done, again, or over.
 
 use super::{Outbox, Outgoing, backoff_ms, makes_message};
-use crate::adapter::{Outcome, SendSafety};
+use crate::adapter::{Outcome, Seen, SendSafety};
 use crate::commit::tell;
 use crate::effect::{Call, Delivery, DeliveryState, Policy};
 use crate::report::Notice;
 use crate::store::Write;
+
+/// Wait before a platform that could not be asked is asked again, ms.
+const ASK_AGAIN_MS: i64 = 1000;
 
 impl Outbox {
     /// Acts on the outcome of one try.
@@ -32,14 +35,14 @@ impl Outbox {
                     .platforms
                     .get(outgoing.delivery.account.platform())
                     .map_or(SendSafety::None, |platform| platform.capabilities.send_safety);
-                let is_safe = matches!(safety, SendSafety::Idempotent { .. })
-                    || !makes_message(&outgoing.delivery.call);
-                if is_safe || outgoing.delivery.policy == Policy::Retry {
+                let makes_message = makes_message(&outgoing.delivery.call);
+                if safety == SendSafety::ReadBack && makes_message {
+                    self.again(Outgoing { in_doubt: true, ..outgoing }, 0);
+                } else if matches!(safety, SendSafety::Idempotent { .. }) || !makes_message {
                     let wait = backoff_ms(outgoing.delivery.attempts);
                     self.try_again(outgoing, wait, reason);
                 } else {
-                    self.tell_owner(&outgoing, &format!("may or may not have arrived: {reason}"));
-                    self.end(outgoing, DeliveryState::Unknown, Some(reason), None);
+                    self.in_doubt(outgoing, reason);
                 }
             }
             Outcome::Permanent { reason } => {
@@ -53,6 +56,36 @@ impl Outbox {
                 self.tell_owner(&outgoing, &format!("was refused: {reason}"));
                 self.end(outgoing, DeliveryState::Failed, Some(reason), None);
             }
+        }
+    }
+
+    /// Acts on what the platform tells of a call that was in doubt.
+    pub(super) async fn seen(&mut self, outgoing: Outgoing, seen: Seen) {
+        let known = Outgoing { in_doubt: false, ..outgoing };
+        match seen {
+            Seen::Yes(id) => self.settle(known, Outcome::Done { id, degraded: Vec::new() }).await,
+            Seen::No if known.delivery.attempts == 0 => self.again(known, 0),
+            Seen::No => {
+                let wait = backoff_ms(known.delivery.attempts);
+                self.try_again(known, wait, "it did not arrive".to_owned());
+            }
+            Seen::Later if self.clock.now() + ASK_AGAIN_MS < known.delivery.expires_at => {
+                self.again(Outgoing { in_doubt: true, ..known }, ASK_AGAIN_MS);
+            }
+            Seen::Later | Seen::Unknown => {
+                self.in_doubt(known, "the platform cannot tell whether it arrived".to_owned());
+            }
+        }
+    }
+
+    /// Nobody will ever know: the policy decides.
+    fn in_doubt(&mut self, outgoing: Outgoing, reason: String) {
+        if outgoing.delivery.policy == Policy::Retry {
+            let wait = backoff_ms(outgoing.delivery.attempts);
+            self.try_again(outgoing, wait, reason);
+        } else {
+            self.tell_owner(&outgoing, &format!("may or may not have arrived: {reason}"));
+            self.end(outgoing, DeliveryState::Unknown, Some(reason), None);
         }
     }
 
@@ -95,7 +128,8 @@ impl Outbox {
         };
         // Written before its outcome can be, because both go the same way.
         let _ = self.settlements.send((Write::Deliver(Box::new(tidying.clone())), None));
-        let outgoing = Outgoing { delivery: tidying, ticket: Some(self.gauge.ticket()) };
+        let ticket = Some(self.gauge.ticket());
+        let outgoing = Outgoing { delivery: tidying, ticket, in_doubt: false };
         let queue = self.queues.entry(outgoing.delivery.to.clone()).or_default();
         queue.waiting.push_front(outgoing);
     }

@@ -8,6 +8,7 @@ use crate::event::{Element, EventKind, plain_text};
 use crate::id::{GroupId, PersonId, Ref, ScriptName};
 use crate::report::Line;
 use crate::store::{AuditRow, TimerRow, WarningRow};
+use crate::value::Role;
 
 /// Longest life of a mute, ms: 30 days, the longest that platforms take.
 const MUTE_MAX_MS: i64 = 30 * 24 * 3_600_000;
@@ -99,6 +100,21 @@ impl Turn {
             Effect::Ban { person, reason } => {
                 self.punish(script, person, "ban", reason, |member| Call::Ban { member })?;
             }
+            Effect::SetAdmin { person, on } => {
+                self.check_may_appoint()?;
+                let reason = if on { "on" } else { "off" }.to_owned();
+                self.punish(script, person, "set_admin", reason, |member| Call::SetAdmin {
+                    member,
+                    on,
+                })?;
+            }
+            Effect::Rename { person, name } => {
+                self.punish(script, person, "rename", name.clone(), |member| Call::Rename {
+                    member,
+                    name,
+                })?;
+            }
+            Effect::Admit { yes, reason } => self.admit(script, yes, reason)?,
             Effect::Tag { person, tag } => self.tag(person, tag, true),
             Effect::Untag { person, tag } => self.tag(person, tag, false),
             Effect::After { delay_ms, name, data } => {
@@ -134,6 +150,10 @@ impl Turn {
             .platforms
             .get(to.reference().platform())
             .ok_or("the bot is not on that platform now")?;
+        // What happened here is answered by the account that saw it.
+        let seen_by = &self.event.envelope.account;
+        let own = seen_by.platform() == to.reference().platform();
+        let account = if own { seen_by } else { &platform.account }.clone();
         if call.word() != "send" && call.word() != "card" && !platform.capabilities.can(call.word())
         {
             return Err("the platform cannot do that");
@@ -149,7 +169,7 @@ impl Turn {
             event: self.event.id,
             community: self.community.id,
             script: script.cloned(),
-            account: platform.account.clone(),
+            account,
             to,
             call,
             policy: if pings_all { Policy::Drop } else { Policy::Retry },
@@ -197,6 +217,25 @@ impl Turn {
         let to = self.destination(None)?;
         self.deliver(Some(script), to, call(object.clone()))?;
         self.audit(script, action, object.to_string(), reason);
+        Ok(())
+    }
+
+    /// Nobody gets through the bot what she could not do herself, and no rule appoints by itself.
+    fn check_may_appoint(&self) -> Result<(), Skip> {
+        let actor = self.event.person.and_then(|person| self.community.members.get(&person));
+        let may = actor.is_some_and(|member| member.role >= Role::Admin);
+        if may { Ok(()) } else { Err("only an admin or the owner makes admins") }
+    }
+
+    fn admit(&mut self, script: &ScriptName, yes: bool, reason: String) -> Result<(), Skip> {
+        let EventKind::JoinRequest { token, .. } = &self.event.envelope.kind else {
+            return Err("the event is no join request");
+        };
+        let (token, to) = (token.clone(), self.destination(None)?);
+        let object = self.actor_ref().map_or_else(String::new, |id| id.to_string());
+        let action = if yes { "approve" } else { "deny" };
+        self.deliver(Some(script), to, Call::Admit { token, yes, reason: reason.clone() })?;
+        self.audit(script, action, object, reason);
         Ok(())
     }
 
@@ -345,6 +384,15 @@ impl Turn {
             Effect::Ban { person, reason } => {
                 Line::Banned { member: name(person), reason: reason.clone() }
             }
+            Effect::SetAdmin { person, on } => Line::AdminSet { member: name(person), on: *on },
+            Effect::Rename { person, name: new } => {
+                Line::Renamed { member: name(person), name: new.clone() }
+            }
+            Effect::Admit { yes, reason } => {
+                let actor = self.event.envelope.actor.as_ref();
+                let member = actor.map_or_else(String::new, |actor| actor.name.clone());
+                Line::Admitted { member, yes: *yes, reason: reason.clone() }
+            }
             Effect::Tag { person, tag } => Line::Tagged { member: name(person), tag: tag.clone() },
             Effect::Untag { person, tag } => {
                 Line::Untagged { member: name(person), tag: tag.clone() }
@@ -433,6 +481,9 @@ fn punished(effect: &Effect) -> Option<PersonId> {
         | Effect::React { .. }
         | Effect::Pin
         | Effect::Unmute { .. }
+        | Effect::SetAdmin { .. }
+        | Effect::Rename { .. }
+        | Effect::Admit { .. }
         | Effect::Tag { .. }
         | Effect::Untag { .. }
         | Effect::After { .. } => None,

@@ -64,7 +64,7 @@ impl Adapter for Chat {
             mute_max: None,
             elements: &[("text", Support::Native), ("button", Support::Native)],
             text_chars: 4000,
-            rates: &[],
+            rates: Vec::new(),
             proactive: true,
             reply_window: None,
             visibility: Visibility::All,

@@ -1,13 +1,14 @@
 //! A bot in a test: real store, real scripts, and a platform that the test plays itself.
 #![allow(dead_code, reason = "each test file uses its own part")]
 
+use std::collections::VecDeque;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use qundao::adapter::{
     Adapter, BoxFuture, Capabilities, Inbox, Outcome, Rate, Redelivery, Request, Risk, RoleSource,
-    SendSafety, Support, Visibility,
+    Seen, SendSafety, Support, Visibility,
 };
 use qundao::bot::{Bot, Parts, SeedMember, secret_from};
 use qundao::clock::{Clock, SystemClock, TimeMs};
@@ -33,6 +34,8 @@ pub struct Platform {
     answer: Mutex<Answer>,
     rates: &'static [Rate],
     safety: SendSafety,
+    /// What it tells of calls that are in doubt, one after the other; then nothing.
+    pub seen: Mutex<VecDeque<Seen>>,
 }
 
 impl Platform {
@@ -55,7 +58,7 @@ impl Platform {
         answer: impl FnMut(&Request) -> Outcome + Send + 'static,
     ) -> Arc<Self> {
         let answer: Mutex<Answer> = Mutex::new(Box::new(answer));
-        Arc::new(Self { requests: Mutex::default(), answer, rates, safety })
+        Arc::new(Self { requests: Mutex::default(), answer, rates, safety, seen: Mutex::default() })
     }
 
     /// Texts of the messages that were sent, in order, with their group.
@@ -82,7 +85,7 @@ impl Adapter for Platform {
             mute_max: None,
             elements: &[("text", Support::Native), ("button", Support::Native)],
             text_chars: 10_000,
-            rates: self.rates,
+            rates: self.rates.to_vec(),
             proactive: true,
             reply_window: None,
             visibility: Visibility::All,
@@ -109,6 +112,10 @@ impl Adapter for Platform {
             self.requests.lock().unwrap().push(request.clone());
             (self.answer.lock().unwrap())(request)
         })
+    }
+
+    fn read_back<'a>(&'a self, _request: &'a Request) -> BoxFuture<'a, Seen> {
+        Box::pin(async move { self.seen.lock().unwrap().pop_front().unwrap_or(Seen::Unknown) })
     }
 }
 

@@ -6,6 +6,7 @@ use crate::clock::TimeMs;
 use crate::effect::{Call, Destination};
 use crate::event::Element;
 use crate::id::Ref;
+use crate::value::Role;
 
 use super::plain::{plain, plain_line};
 use super::room::{Place, Posted, Room};
@@ -150,7 +151,13 @@ pub fn perform(room: &mut Room, request: &Request, now: TimeMs) -> (Outcome, Opt
         Call::Mute { member, .. }
         | Call::Unmute { member }
         | Call::Kick { member }
-        | Call::Ban { member } => punish(room, &request.call, member, &group, now),
+        | Call::Ban { member }
+        | Call::SetAdmin { member, .. } => punish(room, &request.call, member, &group, now),
+        // Not among its capabilities, so that nobody asks.
+        Call::Rename { .. } | Call::Admit { .. } => {
+            let reason = "the console cannot do that".to_owned();
+            (Outcome::Permanent { reason }, None)
+        }
     }
 }
 
@@ -228,11 +235,18 @@ fn punish(
             room.ban(&name);
             format!("⛔ {name} 被拉黑，不能再进 {shown_group}")
         }
+        Call::SetAdmin { on, .. } => {
+            guest.role = if *on { Role::Admin } else { Role::Member };
+            let what = if *on { "成为管理员" } else { "不再是管理员" };
+            format!("🛡 {name} {what}")
+        }
         Call::Send { .. }
         | Call::Card { .. }
         | Call::Delete { .. }
         | Call::React { .. }
-        | Call::Pin { .. } => return gone(),
+        | Call::Pin { .. }
+        | Call::Rename { .. }
+        | Call::Admit { .. } => return gone(),
     };
     (done(), Some(Shown::Action(text)))
 }
@@ -264,7 +278,6 @@ fn beginning(posted: &Posted) -> String {
 #[cfg(test)]
 mod tests {
     use crate::adapter::element_word;
-    use crate::value::Role;
 
     use super::*;
 
@@ -308,6 +321,10 @@ mod tests {
         assert_eq!(encoded.buttons, [("抢".to_owned(), "抢 1".to_owned())]);
     }
 
+    fn asked(to: Destination, call: Call) -> Request {
+        Request { key: "k".into(), account: Room::account(), to, call, attempt: 1, since: 0 }
+    }
+
     #[test]
     fn does_in_the_room_what_is_asked() {
         let mut room = Room::new("t", &[]);
@@ -315,8 +332,7 @@ mod tests {
         let spam = room.post(Place::Group("群岛".into()), Some("小明"), "加微信", Vec::new());
         let mut ask = |call: Call| {
             let to = Destination::Group(Room::reference("群岛"));
-            let request = Request { key: "k".into(), to, call, attempt: 1 };
-            perform(&mut room, &request, 1000)
+            perform(&mut room, &asked(to, call), 1000)
         };
         let member = Room::reference("小明");
         let shown = [
@@ -345,7 +361,7 @@ mod tests {
             let content = vec![Element::Text(text.into())];
             let call = Call::Card { key: "packet 1".into(), content, message };
             let to = Destination::Group(Room::reference("群岛"));
-            perform(&mut room, &Request { key: "k".into(), to, call, attempt: 1 }, 0)
+            perform(&mut room, &asked(to, call), 0)
         };
         let (Outcome::Done { id: first, .. }, _) = ask("0/3", None) else { panic!("not sent") };
         let (Outcome::Done { id: second, .. }, Some(Shown::Card { is_edit, text, .. })) =

@@ -29,8 +29,24 @@ macro_rules! limit {
 
 /// Effects that `[limits.effects]` can count: the words of [`crate::effect::Effect::word`].
 pub const EFFECT_WORDS: &[&str] = &[
-    "reply", "say", "dm", "card", "delete", "react", "pin", "warn", "mute", "unmute", "kick",
-    "ban", "tag", "untag", "after",
+    "reply",
+    "say",
+    "dm",
+    "card",
+    "delete",
+    "react",
+    "pin",
+    "warn",
+    "mute",
+    "unmute",
+    "kick",
+    "ban",
+    "set_admin",
+    "rename",
+    "admit",
+    "tag",
+    "untag",
+    "after",
 ];
 
 /// `[limits]`

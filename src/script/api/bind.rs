@@ -164,6 +164,7 @@ pub(in crate::script) fn out_of_place(row: &Row, shape: Shape) -> String {
         Needs::Actor => "no member",
         Needs::Emoji => "no emoji",
         Needs::Value => "no button",
+        Needs::Request => "no join request",
         Needs::Timer => "no timer",
         Needs::Message | Needs::Content | Needs::Handler | Needs::TopLevel => "no message",
     };

@@ -67,6 +67,7 @@ fn works(needs: Needs) -> Option<&'static str> {
         Needs::Content => Some("in `command`, `on_message`, `on_keyword` and `on_regex`"),
         Needs::Emoji => Some("in `on_reaction`"),
         Needs::Value => Some("in `on_button`"),
+        Needs::Request => Some("in `on_join_request`"),
         Needs::Timer => Some("in `on_timer`"),
     }
 }

@@ -64,6 +64,8 @@ pub(super) static ROWS: &[Row] = &[
         .needs(Needs::Emoji),
     get("value", Ty::Text, |call| read(call, value), "The value of the button.")
         .needs(Needs::Value),
+    get("note", Ty::Text, |call| read(call, value), "What was written with the join request.")
+        .needs(Needs::Request),
     get("name", Ty::Text, |call| read(call, value), "The name of the timer.").needs(Needs::Timer),
     get(
         "data",

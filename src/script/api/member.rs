@@ -108,6 +108,21 @@ pub(super) static ROWS: &[Row] = &[
         "Removes her for good.",
     ),
     verb(
+        "set_admin",
+        &[par("on", Ty::Bool)],
+        |call| {
+            let on = call.arg(0).is_some_and(|value| value.as_bool().unwrap_or(false));
+            Ok(Effect::SetAdmin { person: call.this_member()?.id, on })
+        },
+        "Makes her an admin of the group, or a member again; only where an admin or the owner asks.",
+    ),
+    verb(
+        "rename",
+        &[par("name", Ty::Text)],
+        |call| Ok(Effect::Rename { person: call.this_member()?.id, name: call.text(0) }),
+        "Gives her another name in the group; an empty one takes it away.",
+    ),
+    verb(
         "tag",
         &[par("name", Ty::Text)],
         |call| Ok(Effect::Tag { person: call.this_member()?.id, tag: call.text(0) }),
@@ -122,7 +137,7 @@ pub(super) static ROWS: &[Row] = &[
 ];
 
 /// Verbs that a command may only use when it asks for a role.
-pub(in crate::script) const PUNISHING: [&str; 3] = ["kick", "ban", "mute"];
+pub(in crate::script) const PUNISHING: [&str; 4] = ["kick", "ban", "mute", "set_admin"];
 
 const fn get(
     name: &'static str,

@@ -141,6 +141,8 @@ pub(super) enum Needs {
     Emoji,
     /// In `on_button`.
     Value,
+    /// In `on_join_request`.
+    Request,
     /// In `on_timer`.
     Timer,
 }
@@ -193,6 +195,7 @@ impl Shape {
             Needs::Content => matches!(self, Self::Command | Self::Message),
             Needs::Emoji => self == Self::Reaction,
             Needs::Value => self == Self::Button,
+            Needs::Request => self == Self::JoinRequest,
             Needs::Timer => self == Self::Timer,
         }
     }

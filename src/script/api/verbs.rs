@@ -18,6 +18,10 @@ pub(super) static ROWS: &[Row] = &[
         .needs(Needs::Message),
     verb("react", &[par("emoji", Ty::Text)], |call| Ok(Effect::React { emoji: call.text(0) }), "Reacts to the message.")
         .needs(Needs::Message),
+    verb("approve", &[], |_| Ok(Effect::Admit { yes: true, reason: String::new() }), "Lets in who asks to join.")
+        .needs(Needs::Request),
+    verb("deny", &[opt("reason", Ty::Text)], |call| Ok(Effect::Admit { yes: false, reason: call.text(0) }), "Turns down who asks to join.")
+        .needs(Needs::Request),
     verb("pin", &[], |_| Ok(Effect::Pin), "Pins the message.").needs(Needs::Message),
 ];
 

@@ -49,6 +49,9 @@ fn place(line: &Line) -> Option<String> {
         | Line::Unmuted { .. }
         | Line::Kicked { .. }
         | Line::Banned { .. }
+        | Line::AdminSet { .. }
+        | Line::Renamed { .. }
+        | Line::Admitted { .. }
         | Line::Tagged { .. }
         | Line::Untagged { .. }
         | Line::Skipped { .. }
@@ -84,6 +87,10 @@ fn words(line: &Line, here: &Ref) -> String {
         Line::Unmuted { member } => one(&["unmute", member]),
         Line::Kicked { member, reason } => one(&["kick", member, reason]),
         Line::Banned { member, reason } => one(&["ban", member, reason]),
+        Line::AdminSet { member, on } => one(&["admin", member, if *on { "on" } else { "off" }]),
+        Line::Renamed { member, name } => one(&["rename", member, name]),
+        Line::Admitted { member, yes: true, .. } => one(&["approve", member]),
+        Line::Admitted { member, yes: false, reason } => one(&["deny", member, reason]),
         Line::Tagged { member, tag } => one(&["tag", member, tag]),
         Line::Untagged { member, tag } => one(&["untag", member, tag]),
         Line::Skipped { effect, reason } => one(&["skip", effect, reason]),
