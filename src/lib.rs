@@ -7,6 +7,7 @@
 //! - [`config`]: what was typed → what was meant, with diagnostics and reload
 //! - [`adapter`]: one folder a platform, behind one contract
 //! - [`intake`] → [`lane`] → [`dispatch`] → [`script`] → [`turn`] → [`commit`] → [`outbox`]: the turn
+//! - `child`: the process in which scripts run, and its supervisor
 //! - [`community`], [`ledger`], [`moderation`]: the domain, pure
 //! - [`store`]: the contract of the database, and SQLite behind it
 //! - [`text`]: every sentence a member can read, in each language
@@ -28,6 +29,8 @@ pub mod intake;
 pub mod lane;
 pub mod dispatch;
 pub mod script;
+#[cfg(unix)]
+pub mod child;
 pub mod turn;
 pub mod commit;
 pub mod outbox;

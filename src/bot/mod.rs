@@ -1,6 +1,7 @@
 //! The bot: every part wired together, started and stopped as one.
 
 pub mod gauge;
+mod condemn;
 mod reload;
 mod seed;
 mod start;
@@ -65,7 +66,7 @@ pub struct Bot {
     store: Arc<dyn Store>,
     world: Arc<World>,
     config: Arc<RwLock<Arc<Config>>>,
-    scripts: tokio::sync::Mutex<Scripts>,
+    scripts: Arc<tokio::sync::Mutex<Scripts>>,
     reports: Arc<Listeners<Arc<TurnReport>>>,
     notices: Arc<Listeners<Notice>>,
     figures: Arc<Figures>,

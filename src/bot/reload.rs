@@ -3,7 +3,7 @@
 //! Scripts are compiled aside, the settings are checked against what they declare, and only then
 //! everything is swapped. A turn that runs keeps the plan, and so the scripts, that it began with.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::Bot;
@@ -13,7 +13,7 @@ use crate::id::ScriptName;
 use crate::lane::Message;
 use crate::moderation::WordLists;
 use crate::script::load::{InForce, Prepared, prepare};
-use crate::script::protocol::{Bundle, Manifest, ScriptHost, Source};
+use crate::script::protocol::{Bundle, HandlerId, Manifest, ScriptError, ScriptHost, Source};
 use crate::turn::EXPIRED;
 
 /// Scripts in force.
@@ -21,7 +21,14 @@ pub(super) struct Scripts {
     host: Arc<dyn ScriptHost>,
     number: u64,
     in_force: InForce,
+    /// The version of each script before the one in force.
+    before: InForce,
+    /// Versions that ended the script process too often, and why.
+    condemned: Condemned,
 }
+
+/// Versions that are not put in force again.
+type Condemned = BTreeMap<(ScriptName, String), String>;
 
 impl Bot {
     /// The scripts in force.
@@ -29,13 +36,20 @@ impl Bot {
         self.scripts.lock().await.in_force.clone()
     }
 
+    /// Where scripts run.
+    pub async fn script_host(&self) -> Arc<dyn ScriptHost> {
+        self.scripts.lock().await.host.clone()
+    }
+
     /// Compiles aside, on a thread that may block; nothing is put in force.
     pub async fn try_out(&self, sources: Vec<Source>) -> Prepared {
-        let (host, old) = {
+        let (host, old, condemned) = {
             let scripts = self.scripts.lock().await;
-            (scripts.host.clone(), scripts.in_force.clone())
+            (scripts.host.clone(), scripts.in_force.clone(), scripts.condemned.clone())
         };
-        let tried = tokio::task::spawn_blocking(move || prepare(&*host, &old, sources));
+        let tried = tokio::task::spawn_blocking(move || {
+            prepare(&|source| judge(&condemned, &*host, source), &old, sources)
+        });
         tried.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
     }
 
@@ -106,7 +120,13 @@ impl Bot {
 impl Scripts {
     /// No script yet.
     pub(super) fn new(host: Arc<dyn ScriptHost>) -> Self {
-        Self { host, number: 0, in_force: InForce::new() }
+        Self {
+            host,
+            number: 0,
+            in_force: InForce::new(),
+            before: InForce::new(),
+            condemned: Condemned::new(),
+        }
     }
 
     /// Compiles and swaps: the first scripts of a bot. Also what is wrong with them.
@@ -115,7 +135,7 @@ impl Scripts {
         config: &Config,
         sources: Vec<Source>,
     ) -> anyhow::Result<(Arc<Registry>, Vec<String>)> {
-        let prepared = prepare(&*self.host, &self.in_force, sources);
+        let prepared = prepare(&|source| self.host.check(source), &self.in_force, sources);
         let problems = prepared.problems.iter().map(ToString::to_string).collect();
         Ok((self.swap(config, prepared)?, problems))
     }
@@ -131,8 +151,77 @@ impl Scripts {
         let bundle = Arc::new(Bundle { number: self.number, sources });
         let registry = Registry::new(config, &resolved, manifests.iter(), &bundle);
         self.host.install(bundle);
+        self.note_before(&in_force);
         self.in_force = in_force;
         Ok(Arc::new(registry))
+    }
+
+    /// Keeps what is being replaced, in case that the new version has to go.
+    fn note_before(&mut self, new: &InForce) {
+        for (name, old) in &self.in_force {
+            let is_condemned = self.condemned.contains_key(&(name.clone(), old.0.revision.clone()));
+            let is_replaced = new.get(name).is_some_and(|(new, _)| new.revision != old.0.revision);
+            if is_replaced && !is_condemned {
+                self.before.insert(name.clone(), old.clone());
+            }
+        }
+    }
+
+    /// Line of a handler of a version that is in force.
+    pub(super) fn line_of(
+        &self,
+        script: &ScriptName,
+        revision: &str,
+        handler: HandlerId,
+    ) -> Option<usize> {
+        let (_, manifest) = self.in_force.get(script).filter(|(s, _)| s.revision == revision)?;
+        manifest.handlers.get(usize::from(handler)).map(|handler| handler.line)
+    }
+
+    /// Takes a version out of force: the one before it takes its place, or none. `None` where it
+    /// is not in force any more.
+    pub(super) fn condemn(
+        &mut self,
+        config: &Config,
+        script: &ScriptName,
+        revision: &str,
+        why: &str,
+    ) -> anyhow::Result<Option<(Arc<Registry>, bool)>> {
+        if self.in_force.get(script).is_none_or(|(source, _)| source.revision != revision) {
+            return Ok(None);
+        }
+        self.condemned.insert((script.clone(), revision.to_owned()), why.to_owned());
+        let mut prepared = Prepared { in_force: self.in_force.clone(), ..Prepared::default() };
+        let before = self.before.remove(script);
+        let has_before = before.is_some();
+        match before {
+            Some(before) => {
+                prepared.in_force.insert(script.clone(), before);
+            }
+            None => {
+                prepared.in_force.remove(script);
+                prepared.left_out.insert(script.clone());
+            }
+        }
+        Ok(Some((self.swap(config, prepared)?, has_before)))
+    }
+}
+
+/// Checks a script, unless this very version is known to be a killer.
+fn judge(
+    condemned: &Condemned,
+    host: &dyn ScriptHost,
+    source: &Source,
+) -> Result<Manifest, Vec<ScriptError>> {
+    match condemned.get(&(source.name.clone(), source.revision.clone())) {
+        None => host.check(source),
+        Some(why) => Err(vec![ScriptError {
+            path: source.path.clone(),
+            line: 0,
+            column: 0,
+            message: format!("this version was taken out of force because it {why}: change it"),
+            limit: Some("script_kills".to_owned()),
+        }]),
     }
 }
 

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::gauge::Gauge;
 use super::reload::Scripts;
 use super::timers::Timers;
-use super::{Bot, Parts, fire_due};
+use super::{Bot, Parts, condemn, fire_due};
 use crate::adapter::{Adapter, SendSafety};
 use crate::clock::Clock;
 use crate::commit::{Committer, Figures, Listeners};
@@ -49,6 +49,7 @@ impl Bot {
         });
         let mut scripts = Scripts::new(host.clone());
         let (registry, problems) = scripts.first(&config, sources)?;
+        let incidents = host.incidents();
 
         let gauge = Arc::new(Gauge::default());
         let timers = Arc::new(Timers::default());
@@ -130,6 +131,16 @@ impl Bot {
         let _ = lanes_tx.send(Message::Resume(start.waiting));
         fire_due(&timers, &gauge, &lanes_tx, clock.now());
 
+        let scripts = Arc::new(tokio::sync::Mutex::new(scripts));
+        if let Some(incidents) = incidents {
+            let attend = condemn::Attendant {
+                scripts: scripts.clone(),
+                config: shared_config.clone(),
+                lanes: lanes_tx.clone(),
+                notices: notices.clone(),
+            };
+            tasks.push(tokio::spawn(attend.run(incidents)));
+        }
         let door = Arc::new(door);
         let (stop, ended) = (CancellationToken::new(), CancellationToken::new());
         let bot = Self {
@@ -142,7 +153,7 @@ impl Bot {
             store,
             world,
             config: shared_config,
-            scripts: tokio::sync::Mutex::new(scripts),
+            scripts,
             reports,
             notices,
             figures,

@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use crate::clock::TimeMs;
 use crate::config::{Config, WatchGuard};
 use crate::script::protocol::{Manifest, ScriptError, ScriptHost, ScriptLimits, Source};
-use crate::script::{InProcessHost, InlineHost, diagnostic, lint, load as scripts};
+use crate::script::{InlineHost, diagnostic, lint, load as scripts};
 use crate::store::sqlite::Sqlite;
 use crate::store::{Store, StoreError, Verification};
 use crate::workbench::doctor::{Check, Health, backlog};
@@ -35,10 +35,18 @@ pub fn load(path: &Path, color: bool) -> Result<Workspace, String> {
     Ok(Workspace { config: Arc::new(config), sources, problems })
 }
 
-/// A host that runs scripts on threads of this process.
-pub fn script_host(limits: &ScriptLimits) -> anyhow::Result<Arc<dyn ScriptHost>> {
-    let host = InProcessHost::new(limits.clone()).context("start the script threads")?;
-    Ok(Arc::new(host))
+/// A host that runs scripts in a process of their own.
+#[cfg(unix)]
+pub async fn script_host(limits: &ScriptLimits) -> anyhow::Result<Arc<dyn ScriptHost>> {
+    use crate::child::{ChildHost, Program};
+    Ok(Arc::new(ChildHost::start(Program::own()?, limits.clone()).await?))
+}
+
+/// A host that runs scripts on threads of this process: the supervisor needs a Unix.
+#[cfg(not(unix))]
+pub async fn script_host(limits: &ScriptLimits) -> anyhow::Result<Arc<dyn ScriptHost>> {
+    let host = crate::script::InProcessHost::new(limits.clone());
+    Ok(Arc::new(host.context("start the script threads")?))
 }
 
 /// Compiles every script; manifests of the good, mistakes of the others.

@@ -77,6 +77,17 @@ pub enum Command {
     },
     /// See whether everything is in place to run well · 体检
     Doctor,
+    /// Serve scripts to a running bot, which starts this itself
+    #[cfg(unix)]
+    #[command(hide = true)]
+    ScriptChild {
+        /// Memory that it may have
+        #[arg(long)]
+        memory_mib: u64,
+        /// It runs under its limits already
+        #[arg(long)]
+        is_limited: bool,
+    },
     /// Print completions for a shell · 命令补全
     Completions {
         /// Which shell
@@ -138,6 +149,10 @@ impl From<End> for ExitCode {
 impl Args {
     /// Does what was asked. Wrong arguments have ended the program before with code 2.
     pub fn run(self) -> ExitCode {
+        #[cfg(unix)]
+        if let Some(Command::ScriptChild { memory_mib, is_limited }) = self.command {
+            return crate::child::main(memory_mib, is_limited);
+        }
         let end = match &self.command {
             None | Some(Command::Run) => run::run(&self),
             Some(Command::Check) => check::run(&self),
@@ -145,6 +160,8 @@ impl Args {
             Some(Command::Ledger { command: LedgerCommand::Verify }) => ledger::verify(&self),
             Some(Command::Init { dir }) => init::run(dir),
             Some(Command::Doctor) => doctor::run(&self),
+            #[cfg(unix)]
+            Some(Command::ScriptChild { .. }) => End::NotStarted,
             Some(Command::Completions { shell }) => {
                 let mut text = Vec::new();
                 clap_complete::generate(*shell, &mut Self::command(), "qundao", &mut text);

@@ -97,7 +97,7 @@ async fn live(args: &Args, workspace: &Workspace, stage: Stage) -> anyhow::Resul
         clock: clock.clone(),
         secret: secret()?,
         store: connect::open_store(config).await?,
-        host: connect::script_host(&config.limits.script)?,
+        host: connect::script_host(&config.limits.script).await?,
         sources: workspace.sources.clone(),
         words: connect::words(config).0,
         adapters: adapters(config, console.as_ref())?,

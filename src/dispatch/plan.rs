@@ -73,6 +73,7 @@ impl Active {
             args,
             settings: self.effective.settings.clone(),
             shadow: self.effective.mode == Mode::Shadow,
+            spared: None,
         }
     }
 

@@ -6,6 +6,7 @@
 use super::{InTurn, Lanes, Message, Phase, Waiting};
 use crate::effect::Destination;
 use crate::id::CommunityId;
+use crate::script::protocol::HostCalls as _;
 use crate::store::{Store, StoreError};
 use crate::turn::{Fetched, Need, Turn};
 

@@ -8,7 +8,10 @@ use std::sync::mpsc;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 use std::thread::{self, JoinHandle};
 
+use anyhow::Context as _;
 use tokio::sync::mpsc::UnboundedSender;
+
+use crate::adapter::BoxFuture;
 
 use super::protocol::{
     Bundle, Done, Manifest, ScriptError, ScriptHost, ScriptLimits, Source, Work,
@@ -131,6 +134,15 @@ impl ScriptHost for InProcessHost {
             self.push(work, done.clone(), None);
         }
     }
+
+    fn aside(&self) -> BoxFuture<'_, anyhow::Result<Arc<dyn ScriptHost>>> {
+        Box::pin(async { aside(&self.limits) })
+    }
+}
+
+fn aside(limits: &ScriptLimits) -> anyhow::Result<Arc<dyn ScriptHost>> {
+    let host = InlineHost::new(limits.clone()).context("start a script thread")?;
+    Ok(Arc::new(host))
 }
 
 impl Drop for InProcessHost {
@@ -173,6 +185,10 @@ impl ScriptHost for InlineHost {
             // Nothing is ever sent: the sender is dropped with the finished job.
             wait.recv().ok();
         }
+    }
+
+    fn aside(&self) -> BoxFuture<'_, anyhow::Result<Arc<dyn ScriptHost>>> {
+        self.0.aside()
     }
 }
 

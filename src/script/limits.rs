@@ -101,6 +101,11 @@ fn processor_time() -> Option<Duration> {
     }
 }
 
+/// Longest that a handler may take by the clock on the wall.
+pub(crate) fn wall_limit(limits: &ScriptLimits) -> Duration {
+    Duration::from_millis(limits.handler_ms) * WALL_FACTOR
+}
+
 /// Sets Rhai's limits and adds ours.
 pub(super) fn install(engine: &mut Engine, session: &Rc<Session>) {
     let limits = &session.limits;

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use crate::id::ScriptName;
 
 use super::lint;
-use super::protocol::{Manifest, ScriptError, ScriptHost, Source};
+use super::protocol::{Manifest, ScriptError, Source};
 
 /// Scripts in force, each with what it registered.
 pub type InForce = BTreeMap<ScriptName, (Source, Manifest)>;
@@ -106,7 +106,11 @@ fn same_name(sources: &mut Vec<Source>, problems: &mut Vec<ScriptError>) {
 
 /// Checks what is new and keeps what works: a script that fails stays at its old version, or is
 /// left out if it never worked.
-pub fn prepare(host: &dyn ScriptHost, old: &InForce, sources: Vec<Source>) -> Prepared {
+pub fn prepare(
+    check: &dyn Fn(&Source) -> Result<Manifest, Vec<ScriptError>>,
+    old: &InForce,
+    sources: Vec<Source>,
+) -> Prepared {
     let mut prepared = Prepared::default();
     for source in sources {
         let name = source.name.clone();
@@ -119,7 +123,7 @@ pub fn prepare(host: &dyn ScriptHost, old: &InForce, sources: Vec<Source>) -> Pr
             prepared.in_force.insert(name, (source, manifest.clone()));
             continue;
         }
-        match host.check(&source) {
+        match check(&source) {
             Ok(manifest) => {
                 prepared.in_force.insert(name, (source, manifest));
             }

@@ -29,3 +29,7 @@ mod types;
 mod tests;
 
 pub use host::{InProcessHost, InlineHost};
+#[cfg(unix)]
+pub(crate) use limits::wall_limit;
+#[cfg(unix)]
+pub(crate) use runner::{Observer, Runner};

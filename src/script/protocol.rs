@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::adapter::BoxFuture;
 use crate::clock::TimeMs;
 use crate::effect::Effect;
 use crate::event::{Element, Quote};
@@ -206,6 +207,8 @@ pub struct Run {
     pub settings: Arc<ValueMap>,
     /// Effects are noted, not performed.
     pub shadow: bool,
+    /// It is not run and counts as failed with this: it ended the process several times.
+    pub spared: Option<Box<ScriptError>>,
 }
 
 /// What handlers see of an event.
@@ -344,6 +347,9 @@ pub trait HostCalls: Send {
     /// Undoes everything that the calls of this run changed.
     fn rollback(&mut self, run: usize);
 
+    /// Undoes everything that any call changed: the frame runs again from its start.
+    fn restart(&mut self);
+
     /// Gets the concrete turn back on the other side.
     fn into_any(self: Box<Self>) -> Box<dyn std::any::Any + Send>;
 }
@@ -364,7 +370,7 @@ pub struct Done {
     pub host: Box<dyn HostCalls>,
 }
 
-/// Runs scripts somewhere: in this process, later in a child.
+/// Runs scripts somewhere: in a child, or for tests in this process.
 pub trait ScriptHost: Send + Sync {
     /// Compiles one script aside, registers it and lints it. Nothing is put in force.
     ///
@@ -379,6 +385,40 @@ pub trait ScriptHost: Send + Sync {
     /// Runs a batch; each finished frame goes to `done` as soon as it is. Frames of one community
     /// are never in flight twice, so no order is promised here. Never blocks.
     fn submit(&self, batch: Vec<Work>, done: tokio::sync::mpsc::UnboundedSender<Done>);
+
+    /// What scripts do to the processes that run them; given once, and only by hosts that have
+    /// processes to lose.
+    fn incidents(&self) -> Option<tokio::sync::mpsc::UnboundedReceiver<Incident>> {
+        None
+    }
+
+    /// A host of the same kind that shares nothing with this one, to try things out; it lives in
+    /// the runtime that asks for it.
+    ///
+    /// # Errors
+    /// The system gives no thread or no process.
+    fn aside(&self) -> BoxFuture<'_, anyhow::Result<Arc<dyn ScriptHost>>>;
+}
+
+/// A script ended the process that ran it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Incident {
+    /// The event that was being handled.
+    pub event: EventId,
+    /// Which script.
+    pub script: ScriptName,
+    /// In which version.
+    pub revision: String,
+    /// Its path.
+    pub path: String,
+    /// Which of its handlers.
+    pub handler: HandlerId,
+    /// What happened, as a sentence goes on after "it".
+    pub why: String,
+    /// How often it has done so lately.
+    pub kills: usize,
+    /// It must be taken out of force.
+    pub is_condemned: bool,
 }
 
 /// Limits of the script side, from `[limits]`.
@@ -404,6 +444,11 @@ pub struct ScriptLimits {
     pub effects: usize,
     /// Host calls of one handler.
     pub host_calls: usize,
+    /// Memory of the process that runs scripts, MiB.
+    pub memory_mib: u64,
+    /// Times that an event may end that process in one script before it is left out, and a script
+    /// before it is taken out of force.
+    pub kills: usize,
 }
 
 impl Default for ScriptLimits {
@@ -429,6 +474,8 @@ impl Default for ScriptLimits {
             .collect(),
             effects: 20,
             host_calls: 100,
+            memory_mib: 512,
+            kills: 3,
         }
     }
 }

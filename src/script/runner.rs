@@ -10,7 +10,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use rhai::{AST, CallFnOptions, Dynamic, Engine, Scope};
 
-use crate::id::ScriptName;
+use crate::id::{EventId, ScriptName};
 
 use super::api::Shape;
 use super::check;
@@ -23,12 +23,22 @@ use super::protocol::{
 use super::session::{Running, Session, Stage};
 use super::types::EventRef;
 
+/// Hears when handlers begin and end.
+pub(crate) trait Observer {
+    /// A run of a turn begins.
+    fn began(&self, turn: EventId, run: usize);
+
+    /// The run has ended.
+    fn ended(&self);
+}
+
 /// Everything that a script thread owns.
-pub(super) struct Runner {
+pub(crate) struct Runner {
     engine: Engine,
     session: Rc<Session>,
     compiled: HashMap<(ScriptName, String), Rc<Compiled>>,
     newest: u64,
+    observer: Option<Box<dyn Observer>>,
 }
 
 /// A script, ready to run; or why it is not.
@@ -59,7 +69,12 @@ impl Runner {
     pub fn new(limits: ScriptLimits) -> Self {
         let session = Session::new(limits);
         let engine = engine::build(&session);
-        Self { engine, session, compiled: HashMap::new(), newest: 0 }
+        Self { engine, session, compiled: HashMap::new(), newest: 0, observer: None }
+    }
+
+    /// Lets somebody hear when handlers begin and end.
+    pub fn watch(&mut self, observer: Box<dyn Observer>) {
+        self.observer = Some(observer);
     }
 
     /// Compiles, registers and lints a script.
@@ -74,6 +89,15 @@ impl Runner {
         let frame = Rc::new(frame);
         let mut answer = Answer { turn: frame.turn, outcomes: Vec::new(), restart: false };
         for (index, run) in frame.runs.iter().enumerate() {
+            if let Some(error) = &run.spared {
+                let ran = failed(host, (**error).clone());
+                host = ran.host;
+                answer.outcomes.push(ran.outcome);
+                continue;
+            }
+            if let Some(observer) = &self.observer {
+                observer.began(frame.turn, index);
+            }
             let source = bundle.and_then(|bundle| bundle.sources.get(&run.script));
             let compiled = match source {
                 Some(source) => self.compile(source),
@@ -81,6 +105,9 @@ impl Runner {
             };
             let ran = self.run_one(&frame, index, &compiled, host);
             host = ran.host;
+            if let Some(observer) = &self.observer {
+                observer.ended();
+            }
             if ran.restart {
                 answer.outcomes.clear();
                 answer.restart = true;

@@ -203,17 +203,6 @@ impl Turn {
         utc.with_timezone(&self.timezone()).format("%Y-%m-%d").to_string()
     }
 
-    /// Prepares for the same handlers to run from the start: what was fetched stays.
-    pub fn restart(&mut self) {
-        let (undo, made) = self.base;
-        self.rollback_to(undo, made);
-        self.save = None;
-        self.lines.retain(|(run, _)| run.is_none());
-        self.answers.clear();
-        self.ordinal = 0;
-        self.need = None;
-    }
-
     fn cause(&self) -> Cause {
         Cause { event: self.event.id, actor: self.event.person, at: self.now }
     }
@@ -343,6 +332,17 @@ impl HostCalls for Turn {
         let Some(save) = self.save.take_if(|save| save.run == run) else { return };
         self.rollback_to(save.undo, save.made);
         self.lines.truncate(save.lines);
+    }
+
+    /// What was fetched stays.
+    fn restart(&mut self) {
+        let (undo, made) = self.base;
+        self.rollback_to(undo, made);
+        self.save = None;
+        self.lines.retain(|(run, _)| run.is_none());
+        self.answers.clear();
+        self.ordinal = 0;
+        self.need = None;
     }
 
     fn into_any(self: Box<Self>) -> Box<dyn Any + Send> {

@@ -10,7 +10,7 @@ use crate::bot::{Parts, secret_from};
 use crate::config::Config;
 use crate::moderation::{WordLists, WordProblem};
 use crate::script::InlineHost;
-use crate::script::protocol::Source;
+use crate::script::protocol::{ScriptHost, Source};
 
 /// Folder of word lists, beside the features that use them.
 pub const WORDS: &str = "words";
@@ -40,13 +40,19 @@ pub fn beside(source: &Source) -> std::path::PathBuf {
 /// # Errors
 /// The system gives no thread.
 pub fn parts_of_case(workspace: &Workspace, setup: &CaseSetup<'_>) -> anyhow::Result<Parts> {
+    let limits = setup.config(&workspace.config).limits.script;
+    let host = InlineHost::new(limits).context("start a script thread")?;
+    Ok(parts_on(workspace, setup, Arc::new(host)))
+}
+
+/// The same on a script host that is there already.
+pub fn parts_on(workspace: &Workspace, setup: &CaseSetup<'_>, host: Arc<dyn ScriptHost>) -> Parts {
     let sources: Vec<Source> =
         workspace.sources.iter().filter(|source| setup.picks(source)).cloned().collect();
     let mut config = setup.config(&workspace.config);
     setup.apply_settings(&mut config, &sources);
-    let host = InlineHost::new(config.limits.script.clone()).context("start a script thread")?;
-    Ok(Parts {
-        host: Arc::new(host),
+    Parts {
+        host,
         words: words(&config).0,
         config: Arc::new(config),
         clock: setup.clock.clone(),
@@ -54,5 +60,5 @@ pub fn parts_of_case(workspace: &Workspace, setup: &CaseSetup<'_>) -> anyhow::Re
         store: setup.store.clone(),
         sources,
         adapters: vec![setup.console.clone()],
-    })
+    }
 }

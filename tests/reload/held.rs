@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
+use qundao::adapter::BoxFuture;
 use qundao::config::Config;
 use qundao::script::InProcessHost;
 use qundao::script::protocol::{Bundle, Done, Manifest, ScriptError, ScriptHost, Source, Work};
@@ -52,5 +53,9 @@ impl ScriptHost for Held {
             }
             None => self.host.submit(batch, done),
         }
+    }
+
+    fn aside(&self) -> BoxFuture<'_, anyhow::Result<Arc<dyn ScriptHost>>> {
+        self.host.aside()
     }
 }

@@ -77,6 +77,8 @@ pub static LIMITS: &[Key<Limits>] = &[
     limit!("script_print_bytes", script.print_bytes, 0..=16_777_216, Restart, "Bytes that print keeps for one handler."),
     limit!("script_effects", script.effects, 1..=10_000, Restart, "Effects of one handler of any one kind that [limits.effects] does not name."),
     limit!("script_host_calls", script.host_calls, 1..=100_000, Restart, "Host calls of one handler."),
+    limit!("script_memory_mib", script.memory_mib, 384..=65_536, Restart, "Memory of the process that runs scripts, MiB."),
+    limit!("script_kills", script.kills, 1..=100, Restart, "Times that one event, or one script in ten minutes, may end that process before it is left out."),
     Key {
         doc: KeyDoc {
             section: "limits",

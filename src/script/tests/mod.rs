@@ -49,6 +49,8 @@ impl HostCalls for FakeHost {
         self.rolled_back.push(run);
     }
 
+    fn restart(&mut self) {}
+
     fn into_any(self: Box<Self>) -> Box<dyn Any + Send> {
         self
     }
@@ -146,6 +148,7 @@ pub(super) fn frame(runs: &[(&str, u16)]) -> Frame {
         args: ValueMap::new(),
         settings: Arc::new(ValueMap::new()),
         shadow: false,
+        spared: None,
     };
     Frame {
         turn: EventId(1),

@@ -5,6 +5,7 @@ use std::path::Path;
 use super::{InlineHost, ScriptLimits};
 use crate::id::ScriptName;
 use crate::script::load::{InForce, prepare, read, source};
+use crate::script::protocol::ScriptHost as _;
 use crate::script::protocol::Source;
 
 fn feature(name: &str, text: &str) -> Source {
@@ -19,8 +20,11 @@ fn host() -> InlineHost {
 fn a_script_that_fails_keeps_its_old_version() {
     let host = host();
     let good = "command(\"a\", |c| { c.reply(\"1\"); });";
-    let first =
-        prepare(&host, &InForce::new(), vec![feature("x", good), feature("y", "on_message(")]);
+    let first = prepare(
+        &|source| host.check(source),
+        &InForce::new(),
+        vec![feature("x", good), feature("y", "on_message(")],
+    );
     assert_eq!(first.changed, [ScriptName::new("x")]);
     assert!(
         first.problems[0].message.ends_with("; the script is left out until it is mended"),
@@ -29,7 +33,7 @@ fn a_script_that_fails_keeps_its_old_version() {
     );
 
     let bad = "command(\"a\", |c| { c.replay(\"1\"); });";
-    let second = prepare(&host, &first.in_force, vec![feature("x", bad)]);
+    let second = prepare(&|source| host.check(source), &first.in_force, vec![feature("x", bad)]);
     assert!(second.changed.is_empty());
     assert_eq!(&*second.in_force[&ScriptName::new("x")].0.text, good);
     assert!(
@@ -38,7 +42,7 @@ fn a_script_that_fails_keeps_its_old_version() {
         second.problems
     );
 
-    let third = prepare(&host, &second.in_force, Vec::new());
+    let third = prepare(&|source| host.check(source), &second.in_force, Vec::new());
     assert_eq!(third.changed, [ScriptName::new("x")]);
     assert!(third.in_force.is_empty());
 }
@@ -47,8 +51,12 @@ fn a_script_that_fails_keeps_its_old_version() {
 fn a_verb_belongs_to_who_had_it() {
     let host = host();
     let (z, a) = ("command(\"抢\", |c| { });", "command(\"领\", #{ alias: \"抢\" }, |c| { });");
-    let first = prepare(&host, &InForce::new(), vec![feature("z", z)]);
-    let second = prepare(&host, &first.in_force, vec![feature("a", a), feature("z", z)]);
+    let first = prepare(&|source| host.check(source), &InForce::new(), vec![feature("z", z)]);
+    let second = prepare(
+        &|source| host.check(source),
+        &first.in_force,
+        vec![feature("a", a), feature("z", z)],
+    );
     assert_eq!(second.in_force.keys().map(ScriptName::as_str).collect::<Vec<_>>(), ["z"]);
     assert!(
         second.problems[0].message.contains("the command `抢` belongs to scripts/z.rhai:1 already"),

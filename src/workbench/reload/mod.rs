@@ -19,6 +19,7 @@ use crate::bot::Bot;
 use crate::config::{Config, changes, live};
 use crate::id::ScriptName;
 use crate::script::load::{InForce, Prepared};
+use crate::script::protocol::ScriptHost;
 
 pub use outcome::Reloaded;
 
@@ -74,7 +75,8 @@ impl Reloader {
         let Fresh { config, sources, mut problems, words, transcripts, lists } = fresh;
         let mut prepared = bot.try_out(read::with_unreadable(&old, sources, &mut problems)).await;
         let concerned = concerned(&prepared, &last.transcripts, &transcripts);
-        self.prove(&bot.config(), &config, &old, &mut prepared, concerned).await;
+        let host = bot.script_host().await;
+        self.prove(host, &bot.config(), &config, &old, &mut prepared, concerned).await;
         last.transcripts = transcripts;
         problems.extend(prepared.problems.iter().map(ToString::to_string));
         let words = words.filter(|_| lists != last.lists);
@@ -105,6 +107,7 @@ impl Reloader {
     /// is taken back changes the company of the others, so that they are played again.
     async fn prove(
         &self,
+        host: Arc<dyn ScriptHost>,
         running: &Config,
         config: &Config,
         old: &InForce,
@@ -121,6 +124,7 @@ impl Reloader {
                 },
                 scripts: concerned.clone(),
                 limit: self.limit,
+                host: host.clone(),
             };
             let failures = trial.play().await;
             let before = prepared.changed.len();

@@ -1,12 +1,13 @@
 //! Playing transcripts away from the running bot, on a thread of its own, within a limit.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::id::ScriptName;
-use crate::script::protocol::{ScriptError, Source};
+use crate::script::protocol::{ScriptError, ScriptHost, Source};
 use crate::workbench::transcript::{CaseSetup, diff, parse, run_case};
-use crate::workbench::workspace::{Workspace, beside, parts_of_case};
+use crate::workbench::workspace::{Workspace, beside, parts_on};
 
 /// Lines of a difference that a notice shows.
 const LINES: usize = 12;
@@ -19,6 +20,8 @@ pub struct Trial {
     pub scripts: Vec<ScriptName>,
     /// Longest play of one transcript.
     pub limit: Duration,
+    /// Where the scripts in force run; the trial runs on one like it, aside.
+    pub host: Arc<dyn ScriptHost>,
 }
 
 impl Trial {
@@ -36,18 +39,24 @@ impl Trial {
 
     fn play_here(self) -> Vec<(ScriptName, ScriptError)> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let aside = runtime.map_err(anyhow::Error::from).and_then(|runtime| {
+            let host = runtime.block_on(self.host.aside())?;
+            Ok((runtime, host))
+        });
         let sources = &self.workspace.sources;
         let concerned = sources.iter().filter(|source| self.scripts.contains(&source.name));
-        let play = |source: &Source| match &runtime {
-            Ok(runtime) => runtime.block_on(self.play_file(&beside(source))),
-            Err(error) => Err(at(&source.path, 0, format!("no transcript can be played: {error}"))),
+        let play = |source: &Source| match &aside {
+            Ok((runtime, host)) => runtime.block_on(self.play_file(host, &beside(source))),
+            Err(error) => {
+                Err(at(&source.path, 0, format!("no transcript can be played: {error:#}")))
+            }
         };
         concerned.filter_map(|source| Some((source.name.clone(), play(source).err()?))).collect()
     }
 
-    async fn play_file(&self, file: &Path) -> Result<(), ScriptError> {
+    async fn play_file(&self, host: &Arc<dyn ScriptHost>, file: &Path) -> Result<(), ScriptError> {
         let path = file.display().to_string();
-        match tokio::time::timeout(self.limit, self.play_cases(file, &path)).await {
+        match tokio::time::timeout(self.limit, self.play_cases(host, file, &path)).await {
             Ok(result) => result,
             Err(_) => {
                 let limit = self.limit.as_secs_f64();
@@ -57,14 +66,19 @@ impl Trial {
         }
     }
 
-    async fn play_cases(&self, file: &Path, path: &str) -> Result<(), ScriptError> {
+    async fn play_cases(
+        &self,
+        host: &Arc<dyn ScriptHost>,
+        file: &Path,
+        path: &str,
+    ) -> Result<(), ScriptError> {
         let text = std::fs::read_to_string(file)
             .map_err(|error| at(path, 0, format!("this transcript cannot be read: {error}")))?;
         let transcript = parse(path, &text).map_err(|faults| {
             let first = faults.first();
             at(path, first.map_or(0, |fault| fault.line), first.map_or("", |f| &f.what).to_owned())
         })?;
-        let make = |setup: &CaseSetup<'_>| parts_of_case(&self.workspace, setup);
+        let make = |setup: &CaseSetup<'_>| Ok(parts_on(&self.workspace, setup, Arc::clone(host)));
         for case in &transcript.cases {
             let result = run_case(&transcript, case, &make).await;
             if !result.is_passed() {

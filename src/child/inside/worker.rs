@@ -1,0 +1,218 @@
+//! The script threads: one takes a frame, runs its handlers, and holds the answer back for as
+//! long as there is more to do at once.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::mpsc::Receiver;
+use std::sync::{Arc, Barrier, Condvar, Mutex, MutexGuard, PoisonError};
+
+use super::super::wire::{self, DownIn, FrameIn, RunIn, Up};
+use super::remote::{Outgoing, Remote, Replies};
+use super::watchdog::Watch;
+use crate::id::{EventId, ScriptName};
+use crate::script::protocol::{Bundle, Done, Frame, HostReply, Run, ScriptLimits, Source, Work};
+use crate::script::{Observer, Runner};
+use crate::value::ValueMap;
+
+/// Answers are let go of when they have this many bytes, or when nothing is left to do.
+const HELD_BYTES: usize = 16 * 1024;
+
+/// What all threads of the child share.
+pub(super) struct Shared {
+    pub(super) queue: Queue,
+    pub(super) outgoing: Arc<Outgoing>,
+    pub(super) watch: Arc<Watch>,
+    pub(super) replies: Replies,
+    pub(super) limits: ScriptLimits,
+    pub(super) known: Mutex<Known>,
+}
+
+/// What the supervisor has said once.
+#[derive(Default)]
+pub(super) struct Known {
+    bundles: HashMap<u64, (Arc<Bundle>, Arc<[ScriptName]>)>,
+    settings: HashMap<u32, Arc<ValueMap>>,
+}
+
+/// Something to do.
+enum Job {
+    Frame(Box<Frame>, Arc<Bundle>),
+    Check(Box<Source>),
+}
+
+/// What waits for a thread.
+#[derive(Default)]
+pub(super) struct Queue {
+    jobs: Mutex<VecDeque<Job>>,
+    more: Condvar,
+}
+
+impl Queue {
+    /// New jobs are there.
+    pub(super) fn wake(&self) {
+        match lock(&self.jobs).len() {
+            0 => {}
+            1 => self.more.notify_one(),
+            _ => self.more.notify_all(),
+        }
+    }
+
+    fn push(&self, job: Job) {
+        lock(&self.jobs).push_back(job);
+    }
+
+    /// The next job, if one is there.
+    fn try_next(&self) -> Option<Job> {
+        lock(&self.jobs).pop_front()
+    }
+
+    /// Waits for a job.
+    fn next(&self) -> Job {
+        let mut jobs = lock(&self.jobs);
+        loop {
+            if let Some(job) = jobs.pop_front() {
+                return job;
+            }
+            jobs = self.more.wait(jobs).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+impl Shared {
+    /// Takes one message in; the caller wakes the threads when it has no more.
+    pub(super) fn hear(&self, message: DownIn) {
+        match message {
+            DownIn::Hello { .. } => {}
+            DownIn::Bundle(bundle) => {
+                let names = bundle.sources.keys().cloned().collect();
+                let number = bundle.number;
+                lock(&self.known).bundles.insert(number, (Arc::new(bundle), names));
+            }
+            DownIn::Forget { bundles, settings } => {
+                let mut known = lock(&self.known);
+                known.bundles.retain(|number, _| !bundles.contains(number));
+                known.settings.retain(|number, _| !settings.contains(number));
+            }
+            DownIn::Settings { number, settings } => {
+                lock(&self.known).settings.insert(number, Arc::new(settings));
+            }
+            DownIn::Frame(frame) => {
+                if let Some(job) = lock(&self.known).job(*frame) {
+                    self.queue.push(job);
+                }
+            }
+            DownIn::Reply { thread, reply } => self.replies.put(thread, reply),
+            DownIn::Check(source) => self.queue.push(Job::Check(Box::new(source))),
+        }
+    }
+}
+
+impl Known {
+    /// A frame with its numbers resolved. The supervisor says what a number means before it uses
+    /// it, so `None` is a frame of somebody else.
+    fn job(&self, frame: FrameIn) -> Option<Job> {
+        let (bundle, names) = self.bundles.get(&frame.bundle)?;
+        let run = |run: RunIn| {
+            Some(Run {
+                script: names.get(run.script)?.clone(),
+                handler: run.handler,
+                args: run.args,
+                settings: Arc::clone(self.settings.get(&run.settings)?),
+                shadow: run.shadow,
+                spared: run.spared.map(Box::new),
+            })
+        };
+        let frame = Frame {
+            turn: frame.turn,
+            bundle: frame.bundle,
+            now: frame.now,
+            utc_offset_s: frame.utc_offset_s,
+            locale: frame.locale,
+            seed: frame.seed,
+            event: frame.event,
+            runs: frame.runs.into_iter().map(run).collect::<Option<_>>()?,
+        };
+        Some(Job::Frame(Box::new(frame), Arc::clone(bundle)))
+    }
+}
+
+/// Tells the watch what the thread is at.
+struct Watched {
+    thread: usize,
+    watch: Arc<Watch>,
+}
+
+impl Observer for Watched {
+    fn began(&self, turn: EventId, run: usize) {
+        self.watch.began(self.thread, turn, run);
+    }
+
+    fn ended(&self) {
+        self.watch.ended(self.thread);
+    }
+}
+
+/// One thread's life; it ends with the process.
+pub(super) fn serve(
+    shared: &Shared,
+    thread: usize,
+    replies: Receiver<HostReply>,
+    barrier: &Barrier,
+) {
+    shared.watch.open_clock(thread);
+    let mut runner = Runner::new(shared.limits.clone());
+    runner.watch(Box::new(Watched { thread, watch: Arc::clone(&shared.watch) }));
+    let mut remote = Box::new(Remote {
+        thread,
+        turn: EventId(0),
+        outgoing: Arc::clone(&shared.outgoing),
+        replies,
+        watch: Arc::clone(&shared.watch),
+        held: Vec::new(),
+    });
+    barrier.wait();
+    loop {
+        let job = match shared.queue.try_next() {
+            Some(job) => job,
+            None => {
+                remote.flush();
+                shared.queue.next()
+            }
+        };
+        match job {
+            Job::Frame(frame, bundle) => {
+                remote.turn = frame.turn;
+                remote = run(&mut runner, *frame, &bundle, remote);
+            }
+            Job::Check(source) => {
+                // The turn 0 is nobody's: the checker asks for one script at a time.
+                shared.watch.began(thread, EventId(0), 0);
+                let found = runner.check(&source);
+                shared.watch.ended(thread);
+                wire::write(&mut remote.held, &Up::Checked(found));
+            }
+        }
+        if remote.held.len() >= HELD_BYTES {
+            remote.flush();
+        }
+    }
+}
+
+/// Runs one frame; its answer is held back with the others.
+fn run(
+    runner: &mut Runner,
+    frame: Frame,
+    bundle: &Arc<Bundle>,
+    remote: Box<Remote>,
+) -> Box<Remote> {
+    let Done { answer, host } = runner.run(Work { frame, host: remote }, Some(bundle));
+    let mut remote = host
+        .into_any()
+        .downcast::<Remote>()
+        .expect("a runner gives back the host that it was given");
+    wire::write(&mut remote.held, &Up::Answer(answer));
+    remote
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

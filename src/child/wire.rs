@@ -1,0 +1,206 @@
+//! What supervisor and child say to each other: length-prefixed postcard on one socket.
+//!
+//! What rarely changes (scripts, settings, names of languages) is said once and named by number
+//! afterwards, so that a frame carries little more than its event.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::clock::TimeMs;
+use crate::id::{EventId, ScriptName};
+use crate::script::protocol::{
+    Answer, Bundle, EventView, Frame, HandlerId, HostCall, HostReply, Manifest, ScriptError,
+    ScriptLimits, Source,
+};
+use crate::value::ValueMap;
+
+/// Longest message; nothing that keeps the limits of scripts comes near.
+pub(super) const MESSAGE_MAX: usize = 64 * 1024 * 1024;
+/// Bytes of the length before each message.
+const PREFIX: usize = 4;
+
+/// From the supervisor, as it is written.
+#[derive(Serialize)]
+pub(super) enum Down<'a> {
+    /// The first message.
+    Hello { limits: &'a ScriptLimits, threads: usize },
+    /// Scripts that frames may name from now on.
+    Bundle(&'a Bundle),
+    /// No frame will name these again.
+    Forget { bundles: &'a [u64], settings: &'a [u32] },
+    /// Settings that runs may name from now on.
+    Settings { number: u32, settings: &'a ValueMap },
+    /// An event for its handlers.
+    Frame(FrameOut<'a>),
+    /// The answer to a host call of this thread.
+    Reply { thread: usize, reply: &'a HostReply },
+    /// Compile, register and lint aside.
+    Check(&'a Source),
+}
+
+/// The same, as the child reads it. Variants and fields stand in the order of [`Down`].
+#[derive(Debug, Deserialize)]
+pub(super) enum DownIn {
+    Hello { limits: ScriptLimits, threads: usize },
+    Bundle(Bundle),
+    Forget { bundles: Vec<u64>, settings: Vec<u32> },
+    Settings { number: u32, settings: ValueMap },
+    Frame(Box<FrameIn>),
+    Reply { thread: usize, reply: HostReply },
+    Check(Source),
+}
+
+/// A frame with what its runs name replaced by numbers.
+#[derive(Serialize)]
+pub(super) struct FrameOut<'a> {
+    pub turn: EventId,
+    pub bundle: u64,
+    pub now: TimeMs,
+    pub utc_offset_s: i32,
+    pub locale: &'a str,
+    pub seed: u64,
+    pub event: &'a EventView,
+    pub runs: Vec<RunOut<'a>>,
+}
+
+/// The same, as the child reads it.
+#[derive(Debug, Deserialize)]
+pub(super) struct FrameIn {
+    pub turn: EventId,
+    pub bundle: u64,
+    pub now: TimeMs,
+    pub utc_offset_s: i32,
+    pub locale: Arc<str>,
+    pub seed: u64,
+    pub event: EventView,
+    pub runs: Vec<RunIn>,
+}
+
+/// One handler of a frame; its script is an index into the bundle's sources.
+#[derive(Serialize)]
+pub(super) struct RunOut<'a> {
+    pub script: usize,
+    pub handler: HandlerId,
+    pub args: &'a ValueMap,
+    pub settings: u32,
+    pub shadow: bool,
+    pub spared: Option<&'a ScriptError>,
+}
+
+/// The same, as the child reads it.
+#[derive(Debug, Deserialize)]
+pub(super) struct RunIn {
+    pub script: usize,
+    pub handler: HandlerId,
+    pub args: ValueMap,
+    pub settings: u32,
+    pub shadow: bool,
+    pub spared: Option<ScriptError>,
+}
+
+/// From the child.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum Up {
+    /// It is confined and waits for frames; what the system could not do for that.
+    Ready { missing: Vec<String> },
+    /// A frame is done.
+    Answer(Answer),
+    /// A handler waits for the host.
+    Call { thread: usize, turn: EventId, call: HostCall },
+    /// A handler failed: what its calls changed is undone.
+    Rollback { turn: EventId, run: usize },
+    /// A handler does not come back; the process ends itself.
+    Stuck { turn: EventId, run: usize, after_ms: u64 },
+    /// What a check found.
+    Checked(Result<Manifest, Vec<ScriptError>>),
+}
+
+/// Appends one message with its length.
+pub(super) fn write<T: Serialize>(out: &mut Vec<u8>, message: &T) {
+    let start = out.len();
+    out.extend_from_slice(&[0; PREFIX]);
+    let mut whole = std::mem::take(out);
+    // Plain data into memory: the only way to fail is a type that postcard cannot carry, which
+    // the tests of this file would show.
+    whole = postcard::to_extend(message, whole).expect("plain data has a form on the wire");
+    let length = u32::try_from(whole.len() - start - PREFIX).unwrap_or(u32::MAX);
+    whole[start..start + PREFIX].copy_from_slice(&length.to_le_bytes());
+    *out = whole;
+}
+
+/// Bytes as they came, split into messages.
+#[derive(Default)]
+pub(super) struct Incoming {
+    bytes: Vec<u8>,
+    read: usize,
+}
+
+impl Incoming {
+    /// Adds what came.
+    pub(super) fn push(&mut self, bytes: &[u8]) {
+        if self.read > 0 && self.read == self.bytes.len() {
+            self.bytes.clear();
+            self.read = 0;
+        }
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    /// The next whole message.
+    ///
+    /// # Errors
+    /// Bytes that are no message: the other side is not what it should be.
+    pub(super) fn next<T: DeserializeOwned>(&mut self) -> Result<Option<T>, String> {
+        let rest = &self.bytes[self.read..];
+        let Some((length, rest)) = rest.split_first_chunk::<PREFIX>() else {
+            self.compact();
+            return Ok(None);
+        };
+        let length = u32::from_le_bytes(*length) as usize;
+        if length > MESSAGE_MAX {
+            return Err(format!("a message of {length} bytes is announced"));
+        }
+        let Some(body) = rest.get(..length) else {
+            self.compact();
+            return Ok(None);
+        };
+        let message = postcard::from_bytes(body).map_err(|error| error.to_string())?;
+        self.read += PREFIX + length;
+        Ok(Some(message))
+    }
+
+    fn compact(&mut self) {
+        self.bytes.drain(..self.read);
+        self.read = 0;
+    }
+}
+
+/// A frame as it is written; `None` where its bundle lacks a script that it names.
+pub(super) fn frame_out<'a>(
+    frame: &'a Frame,
+    scripts: &HashMap<ScriptName, usize>,
+    settings: &[u32],
+) -> Option<FrameOut<'a>> {
+    let runs = frame.runs.iter().zip(settings).map(|(run, settings)| {
+        Some(RunOut {
+            script: *scripts.get(&run.script)?,
+            handler: run.handler,
+            args: &run.args,
+            settings: *settings,
+            shadow: run.shadow,
+            spared: run.spared.as_deref(),
+        })
+    });
+    Some(FrameOut {
+        turn: frame.turn,
+        bundle: frame.bundle,
+        now: frame.now,
+        utc_offset_s: frame.utc_offset_s,
+        locale: &frame.locale,
+        seed: frame.seed,
+        event: &frame.event,
+        runs: runs.collect::<Option<_>>()?,
+    })
+}
