@@ -27,8 +27,9 @@ pub enum KeyQuality {
 pub struct Envelope {
     /// The bot's own account that saw it, `platform:account`.
     pub account: Ref,
-    /// Unique for this account; a second event with the same key changes nothing.
-    pub key: String,
+    /// Unique for this account; a second event with the same key changes nothing. It should begin
+    /// with the time, so that keys that come one after the other lie beside each other.
+    pub key: Arc<str>,
     /// How good the key is.
     pub key_quality: KeyQuality,
     /// When it happened, by the platform's clock, Unix ms.

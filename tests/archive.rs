@@ -10,7 +10,7 @@ use world::{Platform, Setup, in_time, message, peek, shipped, sqlite};
 /// Texts in the archive, by key.
 async fn texts(path: &std::path::Path) -> Vec<Option<String>> {
     let mut db = peek(path).await;
-    let rows = sqlx::query("SELECT text FROM event WHERE kind = 'message' ORDER BY id");
+    let rows = sqlx::query("SELECT text FROM event WHERE kind = 0 ORDER BY id");
     rows.fetch_all(&mut db).await.unwrap().iter().map(|row| row.get(0)).collect()
 }
 

@@ -56,7 +56,7 @@ async fn ten_thousand_grabs_have_a_hundred_winners() {
     let refused = "SELECT count(*) FROM event WHERE key LIKE 'grab-%'
         AND json_extract(outcome, '$.lines[0].code') = 'empty'";
     assert_eq!(number(&mut db, refused).await, MEMBERS as i64 - SHARES);
-    let events = "SELECT count(*) FROM event WHERE key LIKE 'grab-%' AND state = 'done'";
+    let events = "SELECT count(*) FROM event WHERE key LIKE 'grab-%' AND state = 0";
     assert_eq!(number(&mut db, events).await, MEMBERS as i64);
     drop(db);
 

@@ -236,7 +236,7 @@ async fn look(file: &Path) -> Found {
             "SELECT (SELECT count(*) FROM event WHERE text = '数')
             - (SELECT count(*) FROM delivery WHERE script = 'count')",
         ),
-        ("waiting for nothing", "SELECT count(*) FROM event WHERE state = 'quarantined'"),
+        ("waiting for nothing", "SELECT count(*) FROM event WHERE state = 2"),
         (
             "packets without their timer",
             "SELECT (SELECT count(*) FROM packet WHERE state = 'open')

@@ -77,7 +77,7 @@ async fn a_full_mailbox_waits_in_the_database_and_keeps_its_order() {
     let notice = notices.try_recv().expect("that the limit was reached is said");
     assert!(notice.text.contains("`mailbox` (8)"), "{notice:?}");
     let mut db = peek(&path).await;
-    assert_eq!(number(&mut db, "SELECT count(*) FROM event WHERE state = 'done'").await, 2000);
+    assert_eq!(number(&mut db, "SELECT count(*) FROM event WHERE state = 0").await, 2000);
     assert_eq!(number(&mut db, "SELECT count(*) FROM event WHERE body IS NOT NULL").await, 0);
     // Handled in the order in which they came: the n-th answer belongs to the n-th message.
     let wrong = "SELECT count(*) FROM delivery d JOIN event e ON e.id = d.event
@@ -108,7 +108,7 @@ async fn communities_beyond_the_cache_are_loaded_again_as_they_were() {
     }
     let mut db = peek(&path).await;
     assert_eq!(number(&mut db, "SELECT count(*) FROM community").await, 60);
-    assert_eq!(number(&mut db, "SELECT count(*) FROM member WHERE messages = 3").await, 60);
+    assert_eq!(number(&mut db, "SELECT count(*) FROM member_tally WHERE messages = 3").await, 60);
     bot.stop().await.unwrap();
 }
 

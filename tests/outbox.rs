@@ -314,7 +314,7 @@ async fn after_a_crash_what_was_being_sent_is_judged_one_by_one() {
         group: None,
         person: None,
         account: qundao::id::Ref::new("test", "bot"),
-        key: "1".to_owned(),
+        key: "1".into(),
         kind: "message",
         at: START,
         received_at: START,

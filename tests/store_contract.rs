@@ -102,7 +102,7 @@ async fn verification_names_what_was_broken_by_force() {
         ("L6", "UPDATE packet SET state = 'refunded'"),
         ("L6", "UPDATE packet SET state = 'exhausted'"),
         ("L9", "UPDATE ledger_transfer SET event = 4711"),
-        ("file", "UPDATE event SET community = 4711 WHERE kind = 'message'"),
+        ("file", "UPDATE event SET community = 4711 WHERE kind = 0"),
     ] {
         let (folder, mut db) = lived_in().await;
         sqlx::query("PRAGMA foreign_keys = OFF").execute(&mut db).await.unwrap();

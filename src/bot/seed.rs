@@ -126,7 +126,7 @@ impl Bot {
             stale: false,
             envelope: Arc::new(Envelope {
                 account: Ref::new("core", "seed"),
-                key: id.to_string(),
+                key: id.to_string().into(),
                 key_quality: KeyQuality::Stable,
                 at: now,
                 group: None,

@@ -98,11 +98,12 @@ impl Member {
     }
 
     /// Counts a message sent on a local day, and raises trust where it is due. Trust is never
-    /// taken away here.
+    /// taken away here. Gives whether more than the count has changed.
     ///
     /// Level 1: three messages and a day of membership. Level 2: ten active days and thirty
     /// messages. Higher levels need what others think of her, which scoring will bring.
-    pub fn count_message(&mut self, now: TimeMs, day: &str) {
+    pub fn count_message(&mut self, now: TimeMs, day: &str) -> bool {
+        let before = (self.active_days, self.trust);
         self.messages += 1;
         if self.last_day != day {
             day.clone_into(&mut self.last_day);
@@ -114,6 +115,7 @@ impl Member {
         if self.trust == 1 && self.active_days >= 10 && self.messages >= 30 {
             self.trust = 2;
         }
+        before != (self.active_days, self.trust)
     }
 
     /// What scripts may see.

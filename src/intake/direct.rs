@@ -52,7 +52,7 @@ mod tests {
         let kind = EventKind::Message { id: "1".to_owned(), elements, quote: None, to_bot: true };
         let mut envelope = Envelope {
             account: Ref::new("test", "bot"),
-            key: "1".to_owned(),
+            key: "1".into(),
             key_quality: KeyQuality::Stable,
             at: 0,
             group: None,

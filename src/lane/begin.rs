@@ -80,7 +80,7 @@ impl Lanes {
         };
         let envelope = Envelope {
             account,
-            key: timer.to_string(),
+            key: timer.to_string().into(),
             key_quality: KeyQuality::Stable,
             at: due,
             group: None,
@@ -150,8 +150,11 @@ fn base(turn: &mut Turn, config: &Config) -> Base {
             let day = turn.local_day(turn.now);
             let now = turn.now;
             if let Some(member) = actor_mut(turn).filter(|member| !member.is_bot) {
-                member.count_message(now, &day);
+                let has_grown = member.count_message(now, &day);
                 turn.made.touched.extend(turn.event.person);
+                if has_grown {
+                    turn.made.members.extend(turn.event.person);
+                }
             }
         }
         EventKind::Joined { .. } => {

@@ -11,6 +11,8 @@ pub mod sqlite;
 pub use answers::*;
 pub use rows::*;
 
+use std::sync::Arc;
+
 use crate::adapter::BoxFuture;
 use crate::clock::TimeMs;
 use crate::effect::{Delivery, Destination};
@@ -61,7 +63,7 @@ pub trait Store: Send + Sync {
     /// Which of these events have been committed before: `(account, key)` in, indices out.
     fn known<'a>(
         &'a self,
-        keys: &'a [(Ref, String)],
+        keys: &'a [(Ref, Arc<str>)],
     ) -> BoxFuture<'a, Result<Vec<usize>, StoreError>>;
 
     /// The persons behind these accounts, in the same order.

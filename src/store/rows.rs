@@ -1,5 +1,7 @@
 //! The rows that go in and come out of a [`super::Store`]: plain columns, no behaviour.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 
 use crate::clock::TimeMs;
@@ -21,7 +23,7 @@ pub struct TurnRows {
     pub persons: Vec<PersonRow>,
     /// Members as they are now.
     pub members: Vec<MemberRow>,
-    /// Members of whom only the counters changed.
+    /// Members whose messages were counted.
     pub touched: Vec<TouchRow>,
     /// Accounts of the ledger that are new.
     pub accounts: Vec<AccountRow>,
@@ -114,7 +116,7 @@ pub struct EventRow {
     /// Account that saw it.
     pub account: Ref,
     /// Unique for the account.
-    pub key: String,
+    pub key: Arc<str>,
     /// One word.
     pub kind: &'static str,
     /// When it happened.
@@ -126,7 +128,7 @@ pub struct EventRow {
     /// Where it stands.
     pub state: EventState,
     /// Text of a message, kept for the archive's days.
-    pub text: Option<String>,
+    pub text: Option<Arc<str>>,
     /// The whole envelope, while it waits or is quarantined.
     pub body: Option<Envelope>,
     /// What came of it, JSON; `None` where nothing did.
@@ -189,7 +191,7 @@ pub struct MemberRow {
     pub joined_at: TimeMs,
     /// When it ended.
     pub left_at: Option<TimeMs>,
-    /// Messages counted.
+    /// Messages counted; written by [`TouchRow`] alone.
     pub messages: i64,
     /// Local days with a message.
     pub active_days: i64,
@@ -201,7 +203,7 @@ pub struct MemberRow {
 
 /// What a message changes about its author, apart from the rest because it is by far the most
 /// frequent change.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TouchRow {
     /// Whose.
     pub community: CommunityId,
@@ -209,12 +211,6 @@ pub struct TouchRow {
     pub person: PersonId,
     /// Messages counted.
     pub messages: i64,
-    /// Trust 0–4.
-    pub trust: u8,
-    /// Local days with a message.
-    pub active_days: i64,
-    /// The last of them.
-    pub last_day: String,
 }
 
 /// A new account of the ledger.

@@ -276,12 +276,8 @@ impl Turn {
                 Some(member.row(self.community.id, person))
             })
             .collect();
-        rows.touched = made
-            .touched
-            .into_iter()
-            .filter(|person| !rows.members.iter().any(|row| row.person == *person))
-            .filter_map(|person| touch_row(&self.community, person))
-            .collect();
+        let touch = |person| touch_row(&self.community, person);
+        rows.touched = made.touched.into_iter().filter_map(touch).collect();
         rows.persons = std::mem::take(&mut self.new_persons);
         rows.accounts = made.accounts;
         rows.transfers = made.transfers;
@@ -302,14 +298,7 @@ impl Turn {
 
 fn touch_row(community: &Community, person: PersonId) -> Option<TouchRow> {
     let member = community.members.get(&person)?;
-    Some(TouchRow {
-        community: community.id,
-        person,
-        messages: member.messages,
-        trust: member.trust,
-        active_days: member.active_days,
-        last_day: member.last_day.clone(),
-    })
+    Some(TouchRow { community: community.id, person, messages: member.messages })
 }
 
 /// A refusal in words; a role and a wait in it are worded too.
@@ -331,7 +320,7 @@ pub fn event_row(event: &crate::event::Event, state: EventState) -> EventRow {
     let envelope = &event.envelope;
     let text = match &envelope.kind {
         EventKind::Message { elements, .. } | EventKind::Edited { elements, .. } => {
-            Some(plain_text(elements))
+            Some(plain_text(elements).into())
         }
         _ => None,
     };

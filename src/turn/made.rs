@@ -62,6 +62,6 @@ made! {
     audit: AuditRow,
     /// Members that changed.
     members: PersonId,
-    /// Members of whom only the counters changed.
+    /// Members whose messages were counted.
     touched: PersonId,
 }

@@ -229,7 +229,7 @@ pub fn message(who: &str, text: &str, at: i64) -> Envelope {
     let key = KEYS.fetch_add(1, Ordering::SeqCst).to_string();
     Envelope {
         account: Ref::new("chat", "bot"),
-        key: key.clone(),
+        key: key.as_str().into(),
         key_quality: KeyQuality::Stable,
         at,
         group: Some(Place { id: Ref::new("chat", "g"), name: None }),

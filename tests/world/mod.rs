@@ -130,7 +130,7 @@ pub fn message(key: &str, group: &str, person: &str, text: &str, at: TimeMs) -> 
 pub fn event(key: &str, group: &str, person: &str, kind: EventKind, at: TimeMs) -> Envelope {
     Envelope {
         account: Ref::new("test", "bot"),
-        key: key.to_owned(),
+        key: key.into(),
         key_quality: KeyQuality::Stable,
         at,
         group: Some(Place { id: group_ref(group), name: None }),

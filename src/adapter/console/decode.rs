@@ -103,7 +103,7 @@ impl Deed {
         };
         Envelope {
             account: Room::account(),
-            key: room.next_key(),
+            key: room.next_key().into(),
             key_quality: KeyQuality::Derived,
             at: self.at,
             group,
@@ -293,7 +293,7 @@ mod tests {
         }
         "#);
         let next = decode(&mut room, &line("阿明>bot: 积分"), 6).expect("fits").expect("event");
-        assert_eq!(next.key, "t:2");
+        assert_eq!(&*next.key, "t:2");
         assert!(next.group.is_none());
         assert!(matches!(next.kind, EventKind::Message { to_bot: true, .. }));
     }

@@ -1,15 +1,22 @@
-//! The group commit: many turns, one transaction, one statement a table.
+//! The group commit: many turns, one transaction, a few statements a table.
 //!
-//! The rows of a table travel as one JSON array and are spread by `json_each`, which costs one
-//! trip to SQLite's thread for each table instead of one for each row.
+//! What every message writes is bound in bulk. The rows of other tables travel as one JSON array
+//! and are spread by `json_each`, which costs one trip to SQLite's thread for each table instead
+//! of one for each row.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::Serialize;
-use sqlx::Connection;
 use sqlx::sqlite::SqliteConnection;
+use sqlx::{Connection, Row};
 
-use super::failure;
+use super::accounts::BotAccounts;
+use super::bulk::{Bound, Bulk};
+use super::{codes, failure};
 use crate::clock::TimeMs;
 use crate::effect::{Call, Delivery, Destination};
+use crate::id::{CommunityId, PersonId};
 use crate::ledger::Transfer;
 use crate::store::{EventRow, MemberRow, Settlement, StoreError, TurnRows, Write};
 
@@ -26,26 +33,26 @@ const ACCOUNT: &str = "INSERT INTO account(ref, person)
   ON CONFLICT(ref) DO NOTHING";
 const MEMBER: &str =
     "INSERT INTO member(community, person, ref, name, nickname, role, trust, is_bot,
-    joined_at, left_at, messages, active_days, last_day, tags)
+    joined_at, left_at, active_days, last_day, tags)
   SELECT value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>6, value->>7,
-    value->>8, value->>9, value->>10, value->>11, value->>12, value->>13
+    value->>8, value->>9, value->>10, value->>11, value->>12
   FROM json_each($1) WHERE true
   ON CONFLICT(community, person) DO UPDATE SET ref = excluded.ref, name = excluded.name,
     nickname = excluded.nickname, role = excluded.role, trust = excluded.trust,
     is_bot = excluded.is_bot, joined_at = excluded.joined_at, left_at = excluded.left_at,
-    messages = excluded.messages, active_days = excluded.active_days,
-    last_day = excluded.last_day, tags = excluded.tags";
-const TOUCH: &str = "UPDATE member SET messages = t.value->>2, trust = t.value->>3,
-    active_days = t.value->>4, last_day = t.value->>5
-  FROM json_each($1) t WHERE member.community = t.value->>0 AND member.person = t.value->>1
-    AND member.messages < t.value->>2"; // a whole row of a later turn may stand there already
-const EVENT: &str = "INSERT INTO event(id, community, grp, person, account, key, kind, at,
-    received_at, seed, state, text, body, outcome)
-  SELECT value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>6, value->>7,
-    value->>8, value->>9, value->>10, value->>11, value->>12, value->>13
-  FROM json_each($1) WHERE true
-  ON CONFLICT(id) DO UPDATE SET state = excluded.state, text = excluded.text,
-    body = excluded.body, outcome = excluded.outcome";
+    active_days = excluded.active_days, last_day = excluded.last_day, tags = excluded.tags";
+static TOUCH: Bulk = Bulk::new(
+    "INSERT INTO member_tally(community, person, messages) VALUES",
+    3,
+    "ON CONFLICT(community, person) DO UPDATE SET messages = excluded.messages",
+);
+static EVENT: Bulk = Bulk::new(
+    "INSERT INTO event(id, community, grp, person, account, key, kind, at, received_at, seed,
+    state, text, body, outcome) VALUES",
+    14,
+    "ON CONFLICT(id) DO UPDATE SET state = excluded.state, text = excluded.text,
+    body = excluded.body, outcome = excluded.outcome",
+);
 const LEDGER_ACCOUNT: &str = "INSERT INTO ledger_account(id, community, kind, owner)
   SELECT value->>'id', value->>'community', value->>'kind', value->>'owner' FROM json_each($1)";
 const TRANSFER: &str = "INSERT INTO ledger_transfer(id, community, debit, credit, amount, kind,
@@ -86,15 +93,18 @@ const TIMER: &str = "INSERT INTO timer(id, community, grp, script, name, due, da
   SELECT value->>'id', value->>'community', value->>'group', value->>'script', value->>'name',
     value->>'due', value->>'data' FROM json_each($1)";
 const TIMER_GONE: &str = "DELETE FROM timer WHERE id IN (SELECT value FROM json_each($1))";
-const DELIVERY: &str =
-    "INSERT INTO delivery(id, key, event, community, script, account, dest, call,
-    slot, body, policy, state, reason, not_before, expires_at, attempts, platform_id)
-  SELECT value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>6, value->>7,
-    value->>8, value->>9, value->>10, value->>11, value->>12, value->>13, value->>14, value->>15,
-    value->>16 FROM json_each($1)";
-const SETTLE: &str = "UPDATE delivery SET state = s.value->>1, reason = s.value->>2,
-    attempts = s.value->>3, platform_id = coalesce(s.value->>4, platform_id)
-  FROM json_each($1) s WHERE delivery.id = s.value->>0";
+static DELIVERY: Bulk = Bulk::new(
+    "INSERT INTO delivery(id, key, event, community, script, account, dest, call, slot, body,
+    policy, state, reason, not_before, expires_at, attempts, platform_id) VALUES",
+    17,
+    "",
+);
+static SETTLE: Bulk = Bulk::new(
+    "WITH s(id, state, reason, attempts, platform_id) AS (VALUES",
+    5,
+    ") UPDATE delivery SET state = s.state, reason = s.reason, attempts = s.attempts,
+    platform_id = coalesce(s.platform_id, delivery.platform_id) FROM s WHERE delivery.id = s.id",
+);
 const AUDIT: &str = "INSERT INTO audit(event, community, at, actor, action, object, detail)
   SELECT value->>'event', value->>'community', value->>'at', value->>'actor', value->>'action',
     value->>'object', value->>'detail' FROM json_each($1)";
@@ -102,67 +112,107 @@ const AUDIT: &str = "INSERT INTO audit(event, community, at, actor, action, obje
 /// Commits the whole batch in one transaction, or nothing of it.
 pub(super) async fn commit(
     connection: &mut SqliteConnection,
+    accounts: &BotAccounts,
     batch: &[Write],
 ) -> Result<(), StoreError> {
-    let statements = statements(batch);
+    let parts = Parts::of(batch);
+    accounts.learn(connection, parts.turns.iter().map(|turn| &turn.event.account)).await?;
+    let (first, last) = parts.rare();
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(failure)?;
-    for (sql, rows) in statements {
-        sqlx::query(sql).bind(rows).execute(&mut *transaction).await.map_err(failure)?;
-    }
+    spread(&mut transaction, first).await?;
+    parts.events(&mut transaction, accounts).await?;
+    spread(&mut transaction, last).await?;
+    let deliveries = parts.deliveries.iter().copied();
+    DELIVERY.run(&mut transaction, deliveries, bind_delivery).await?;
+    SETTLE.run(&mut transaction, parts.settled.iter().copied(), bind_settlement).await?;
     transaction.commit().await.map_err(failure)
 }
 
-/// The statements that a batch needs, with their rows, in order.
-fn statements(batch: &[Write]) -> Vec<(&'static str, String)> {
-    let turns: Vec<&TurnRows> = batch
-        .iter()
-        .filter_map(|write| match write {
-            Write::Turn(turn) => Some(turn.as_ref()),
-            Write::Deliver(_) | Write::Settle(_) => None,
-        })
-        .collect();
-    let added = batch.iter().filter_map(|write| match write {
-        Write::Deliver(delivery) => Some(delivery.as_ref()),
-        Write::Turn(_) | Write::Settle(_) => None,
-    });
-    let settled: Vec<_> = batch
-        .iter()
-        .filter_map(|write| match write {
-            Write::Turn(_) | Write::Deliver(_) => None,
-            Write::Settle(settlement) => Some(settle_cells(settlement)),
-        })
-        .collect();
-    let mut out = Vec::new();
-    add(&mut out, COMMUNITY, turns.iter().filter_map(|turn| turn.community.as_ref()));
-    add(&mut out, GROUP, turns.iter().flat_map(|turn| &turn.groups));
-    add(&mut out, PERSON, turns.iter().flat_map(|turn| &turn.persons));
-    add(&mut out, ACCOUNT, turns.iter().flat_map(|turn| &turn.persons));
-    add(&mut out, MEMBER, turns.iter().flat_map(|turn| &turn.members).map(member_cells));
-    add_touched(&mut out, &turns);
-    add(&mut out, EVENT, turns.iter().map(|turn| event_cells(&turn.event)));
-    add(&mut out, LEDGER_ACCOUNT, turns.iter().flat_map(|turn| &turn.accounts));
-    add(&mut out, TRANSFER, turns.iter().flat_map(|turn| transfer_cells(turn)));
-    add(&mut out, PACKET, turns.iter().flat_map(|turn| &turn.packets));
-    add(&mut out, SHARE, turns.iter().flat_map(|turn| &turn.shares));
-    add(&mut out, CHECKIN, turns.iter().flat_map(|turn| &turn.checkins));
-    add(&mut out, RULE_VERSION, turns.iter().flat_map(|turn| &turn.rule_versions));
-    add(&mut out, RULE_ACK, turns.iter().flat_map(|turn| &turn.rule_acks));
-    add(&mut out, WARNING, turns.iter().flat_map(|turn| &turn.warnings));
-    add_state(&mut out, &turns);
-    add(&mut out, TIMER, turns.iter().flat_map(|turn| &turn.timers));
-    add(&mut out, TIMER_GONE, turns.iter().flat_map(|turn| &turn.timers_gone));
-    let deliveries = turns.iter().flat_map(|turn| &turn.deliveries).chain(added);
-    add(&mut out, DELIVERY, deliveries.map(delivery_cells));
-    add(&mut out, AUDIT, turns.iter().flat_map(|turn| &turn.audit));
-    add(&mut out, SETTLE, settled.iter());
-    out
+/// Runs statements whose rows are JSON.
+async fn spread(
+    transaction: &mut SqliteConnection,
+    statements: Statements,
+) -> Result<(), StoreError> {
+    for (sql, rows) in statements {
+        sqlx::query(sql).bind(rows).execute(&mut *transaction).await.map_err(failure)?;
+    }
+    Ok(())
 }
 
-fn add<T: Serialize>(
-    out: &mut Vec<(&'static str, String)>,
-    sql: &'static str,
-    rows: impl Iterator<Item = T>,
-) {
+/// Statements with their rows as JSON.
+type Statements = Vec<(&'static str, String)>;
+
+/// A batch, sorted by what its parts are.
+struct Parts<'a> {
+    turns: Vec<&'a TurnRows>,
+    deliveries: Vec<&'a Delivery>,
+    settled: Vec<&'a Settlement>,
+}
+
+impl<'a> Parts<'a> {
+    fn of(batch: &'a [Write]) -> Self {
+        let mut parts = Self {
+            turns: Vec::with_capacity(batch.len()),
+            deliveries: Vec::new(),
+            settled: Vec::new(),
+        };
+        for write in batch {
+            match write {
+                Write::Turn(turn) => {
+                    parts.deliveries.extend(&turn.deliveries);
+                    parts.turns.push(turn);
+                }
+                Write::Deliver(delivery) => parts.deliveries.push(delivery),
+                Write::Settle(settlement) => parts.settled.push(settlement),
+            }
+        }
+        parts
+    }
+
+    /// Statements for what few turns have, those before the events and those after them: an order
+    /// that satisfies the foreign keys.
+    fn rare(&self) -> (Statements, Statements) {
+        let turns = &self.turns;
+        let mut out = Vec::new();
+        add(&mut out, COMMUNITY, turns.iter().filter_map(|turn| turn.community.as_ref()));
+        add(&mut out, GROUP, turns.iter().flat_map(|turn| &turn.groups));
+        add(&mut out, PERSON, turns.iter().flat_map(|turn| &turn.persons));
+        add(&mut out, ACCOUNT, turns.iter().flat_map(|turn| &turn.persons));
+        add(&mut out, MEMBER, turns.iter().flat_map(|turn| &turn.members).map(member_cells));
+        let first = std::mem::take(&mut out);
+        add(&mut out, LEDGER_ACCOUNT, turns.iter().flat_map(|turn| &turn.accounts));
+        add(&mut out, TRANSFER, turns.iter().flat_map(|turn| transfer_cells(turn)));
+        add(&mut out, PACKET, turns.iter().flat_map(|turn| &turn.packets));
+        add(&mut out, SHARE, turns.iter().flat_map(|turn| &turn.shares));
+        add(&mut out, CHECKIN, turns.iter().flat_map(|turn| &turn.checkins));
+        add(&mut out, RULE_VERSION, turns.iter().flat_map(|turn| &turn.rule_versions));
+        add(&mut out, RULE_ACK, turns.iter().flat_map(|turn| &turn.rule_acks));
+        add(&mut out, WARNING, turns.iter().flat_map(|turn| &turn.warnings));
+        add_state(&mut out, turns);
+        add(&mut out, TIMER, turns.iter().flat_map(|turn| &turn.timers));
+        add(&mut out, TIMER_GONE, turns.iter().flat_map(|turn| &turn.timers_gone));
+        add(&mut out, AUDIT, turns.iter().flat_map(|turn| &turn.audit));
+        (first, out)
+    }
+
+    /// Events and the counts of messages.
+    async fn events(
+        &self,
+        transaction: &mut SqliteConnection,
+        accounts: &BotAccounts,
+    ) -> Result<(), StoreError> {
+        // Of several messages of one member in a batch only the last count matters.
+        let mut counts = BTreeMap::new();
+        for row in self.turns.iter().flat_map(|turn| &turn.touched) {
+            counts.insert((row.community, row.person), row.messages);
+        }
+        TOUCH.run(transaction, counts.into_iter(), bind_touch).await?;
+        let events = self.turns.iter().map(|turn| &turn.event);
+        EVENT.run(transaction, events, |query, row| bind_event(query, row, accounts)).await
+    }
+}
+
+fn add<T: Serialize>(out: &mut Statements, sql: &'static str, rows: impl Iterator<Item = T>) {
     let mut json = String::from("[");
     for row in rows {
         if json.len() > 1 {
@@ -177,20 +227,8 @@ fn add<T: Serialize>(
     }
 }
 
-/// Of several turns of one member in a batch only the last counts; `UPDATE … FROM` would pick any.
-fn add_touched(out: &mut Vec<(&'static str, String)>, turns: &[&TurnRows]) {
-    let mut last = std::collections::BTreeMap::new();
-    for row in turns.iter().flat_map(|turn| &turn.touched) {
-        last.insert((row.community, row.person), row);
-    }
-    let cells = last.values().map(|row| {
-        (row.community, row.person, row.messages, row.trust, row.active_days, &row.last_day)
-    });
-    add(out, TOUCH, cells);
-}
-
 /// A key may be set and removed by different turns of one batch: only the last word counts.
-fn add_state(out: &mut Vec<(&'static str, String)>, turns: &[&TurnRows]) {
+fn add_state(out: &mut Statements, turns: &[&TurnRows]) {
     let mut last = std::collections::BTreeMap::new();
     for row in turns.iter().flat_map(|turn| &turn.state) {
         last.insert((row.community, &row.script, &row.scope, &row.key), row);
@@ -199,23 +237,30 @@ fn add_state(out: &mut Vec<(&'static str, String)>, turns: &[&TurnRows]) {
     add(out, STATE_REMOVE, last.values().filter(|row| row.value.is_none()));
 }
 
-fn event_cells(row: &EventRow) -> impl Serialize + '_ {
-    (
-        row.id,
-        row.community,
-        row.group,
-        row.person,
-        &row.account,
-        &row.key,
-        row.kind,
-        row.at,
-        row.received_at,
-        row.seed as i64, // SQLite has no unsigned 64-bit integer; the bits are what counts
-        row.state.as_str(),
-        &row.text,
-        row.body.as_ref().and_then(|body| serde_json::to_string(body).ok()),
-        &row.outcome,
-    )
+fn bind_touch(
+    query: Bound,
+    ((community, person), messages): ((CommunityId, PersonId), i64),
+) -> Bound {
+    query.bind(community.0).bind(person.0).bind(messages)
+}
+
+fn bind_event(query: Bound, row: &EventRow, accounts: &BotAccounts) -> Bound {
+    query
+        .bind(row.id.0)
+        .bind(row.community.0)
+        .bind(row.group.map(|group| group.0))
+        .bind(row.person.map(|person| person.0))
+        .bind(accounts.number(&row.account))
+        .bind(Arc::clone(&row.key))
+        .bind(codes::kind(row.kind))
+        .bind(row.at)
+        .bind(row.received_at)
+        // SQLite has no unsigned 64-bit integer; the bits are what counts.
+        .bind(row.seed.cast_signed())
+        .bind(codes::state(row.state))
+        .bind(row.text.clone())
+        .bind(row.body.as_ref().and_then(|body| serde_json::to_string(body).ok()))
+        .bind(row.outcome.clone())
 }
 
 fn member_cells(row: &MemberRow) -> impl Serialize + '_ {
@@ -230,7 +275,6 @@ fn member_cells(row: &MemberRow) -> impl Serialize + '_ {
         i64::from(row.is_bot),
         row.joined_at,
         row.left_at,
-        row.messages,
         row.active_days,
         &row.last_day,
         serde_json::to_string(&row.tags).unwrap_or_default(),
@@ -258,36 +302,39 @@ fn transfer_cells(turn: &TurnRows) -> impl Iterator<Item = impl Serialize + '_> 
     })
 }
 
-/// `(slot, account, destination)` and the rest, as the columns stand.
-fn delivery_cells(row: &Delivery) -> serde_json::Value {
+fn bind_delivery(query: Bound, row: &Delivery) -> Bound {
     let slot = match &row.call {
         Call::Card { key, .. } => Some(key),
         Call::Send { slot, .. } => slot.as_ref(),
         _ => None,
     };
-    serde_json::json!([
-        row.id,
-        row.key,
-        row.event,
-        row.community,
-        row.script,
-        row.account,
-        destination(&row.to),
-        row.call.word(),
-        slot,
-        serde_json::to_string(&row.call).unwrap_or_default(),
-        row.policy.as_str(),
-        row.state.as_str(),
-        row.reason,
-        row.not_before,
-        row.expires_at,
-        row.attempts,
-        row.platform_id,
-    ])
+    query
+        .bind(row.id.0)
+        .bind(row.key.clone())
+        .bind(row.event.0)
+        .bind(row.community.0)
+        .bind(row.script.as_ref().map(|script| script.as_str().to_owned()))
+        .bind(row.account.as_str().to_owned())
+        .bind(destination(&row.to))
+        .bind(row.call.word())
+        .bind(slot.cloned())
+        .bind(serde_json::to_string(&row.call).unwrap_or_default())
+        .bind(row.policy.as_str())
+        .bind(row.state.as_str())
+        .bind(row.reason.clone())
+        .bind(row.not_before)
+        .bind(row.expires_at)
+        .bind(row.attempts)
+        .bind(row.platform_id.clone())
 }
 
-fn settle_cells(row: &Settlement) -> impl Serialize + '_ {
-    (row.id, row.state.as_str(), &row.reason, row.attempts, &row.platform_id)
+fn bind_settlement(query: Bound, row: &Settlement) -> Bound {
+    query
+        .bind(row.id.0)
+        .bind(row.state.as_str())
+        .bind(row.reason.clone())
+        .bind(row.attempts)
+        .bind(row.platform_id.clone())
 }
 
 /// A destination as one column: `@` leads those that are one person's.
@@ -298,19 +345,22 @@ pub(super) fn destination(to: &Destination) -> String {
     }
 }
 
-/// Forgets what is older than it needs to be.
+/// Forgets what is older than it needs to be. Events are numbered in the order in which they were
+/// received, so that a time is a number.
 pub(super) async fn housekeep(
     connection: &mut SqliteConnection,
     texts_before: TimeMs,
     keys_before: TimeMs,
 ) -> Result<u64, StoreError> {
+    let texts = first_event_since(connection, texts_before).await?;
+    let keys = first_event_since(connection, keys_before).await?;
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(failure)?;
     let mut touched = 0;
     for (sql, before) in [
         (
-            "UPDATE event SET text = NULL, body = NULL WHERE at < $1 AND state <> 'waiting'
+            "UPDATE event SET text = NULL, body = NULL WHERE id < $1 AND state <> 1
             AND (text IS NOT NULL OR body IS NOT NULL)",
-            texts_before,
+            texts,
         ),
         (
             "DELETE FROM delivery WHERE expires_at < $1
@@ -318,9 +368,9 @@ pub(super) async fn housekeep(
             keys_before,
         ),
         (
-            "DELETE FROM event WHERE at < $1 AND state = 'done'
+            "DELETE FROM event WHERE id < $1 AND state = 0
             AND NOT EXISTS(SELECT 1 FROM ledger_transfer t WHERE t.event = event.id)",
-            keys_before,
+            keys,
         ),
     ] {
         let done = sqlx::query(sql).bind(before).execute(&mut *transaction).await;
@@ -328,4 +378,27 @@ pub(super) async fn housekeep(
     }
     transaction.commit().await.map_err(failure)?;
     Ok(touched)
+}
+
+/// The number of the first event that was received at or after a time; one beyond the last where
+/// there is none.
+async fn first_event_since(
+    connection: &mut SqliteConnection,
+    since: TimeMs,
+) -> Result<i64, StoreError> {
+    let ends = "SELECT coalesce(min(id), 1), coalesce(max(id), 0) + 1 FROM event";
+    let row = sqlx::query(ends).fetch_one(&mut *connection).await.map_err(failure)?;
+    let (mut low, mut high): (i64, i64) = (row.get(0), row.get(1));
+    while low < high {
+        let middle = low + (high - low) / 2;
+        let sql = "SELECT received_at FROM event WHERE id >= $1 ORDER BY id LIMIT 1";
+        let found = sqlx::query(sql).bind(middle).fetch_optional(&mut *connection).await;
+        let is_before = found.map_err(failure)?.is_some_and(|row| row.get::<i64, _>(0) < since);
+        if is_before {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    Ok(low)
 }

@@ -10,9 +10,9 @@ use crate::store::{DueTimer, StoreError, StoreHealth};
 
 /// A delivery has no date of its own; it may be sent from the moment at which it was made.
 const HEALTH: &str = "SELECT
-    (SELECT count(*) FROM event WHERE state = 'quarantined'),
-    (SELECT count(*) FROM event WHERE state = 'waiting'),
-    (SELECT min(received_at) FROM event WHERE state = 'waiting'),
+    (SELECT count(*) FROM event WHERE state = 2),
+    (SELECT count(*) FROM event WHERE state = 1),
+    (SELECT min(received_at) FROM event WHERE state = 1),
     (SELECT count(*) FROM delivery WHERE state = 'failed' AND not_before >= $1),
     (SELECT count(*) FROM delivery WHERE state = 'unknown' AND not_before >= $1)";
 

@@ -1,6 +1,9 @@
 //! SQLite behind the store contract: one writer, readers apart, every commit on the disk before
 //! anybody hears of it.
 
+mod accounts;
+mod bulk;
+mod codes;
 mod commit;
 mod health;
 mod read;
@@ -9,11 +12,14 @@ mod verify;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions, Row};
 use tokio::sync::{Mutex, MutexGuard};
+
+use accounts::BotAccounts;
 
 use super::{
     CommunityRows, DueTimer, EventRow, PacketRows, PointsEntry, Start, Store, StoreError,
@@ -32,6 +38,7 @@ pub struct Sqlite {
     writer: Mutex<SqliteConnection>,
     /// Absent for a database in memory, which only its one connection can see.
     reader: Option<Mutex<SqliteConnection>>,
+    accounts: BotAccounts,
     /// Held as long as the store is open.
     _lock: Option<File>,
 }
@@ -53,7 +60,9 @@ impl Sqlite {
         migrate(&mut writer).await?;
         restrict(path);
         let reader = connect(options.read_only(true)).await?;
-        Ok(Self { writer: Mutex::new(writer), reader: Some(Mutex::new(reader)), _lock: Some(lock) })
+        let accounts = BotAccounts::load(&mut writer).await?;
+        let reader = Some(Mutex::new(reader));
+        Ok(Self { writer: Mutex::new(writer), reader, accounts, _lock: Some(lock) })
     }
 
     /// A database that lives as long as this value.
@@ -64,7 +73,8 @@ impl Sqlite {
         let options = SqliteConnectOptions::from_str("sqlite::memory:").map_err(failure)?;
         let mut writer = connect(options).await?;
         migrate(&mut writer).await?;
-        Ok(Self { writer: Mutex::new(writer), reader: None, _lock: None })
+        let accounts = BotAccounts::default();
+        Ok(Self { writer: Mutex::new(writer), reader: None, accounts, _lock: None })
     }
 
     /// The connection for questions.
@@ -165,7 +175,9 @@ impl Store for Sqlite {
     }
 
     fn commit<'a>(&'a self, batch: &'a [Write]) -> BoxFuture<'a, Result<(), StoreError>> {
-        Box::pin(async { commit::commit(&mut *self.writer.lock().await, batch).await })
+        Box::pin(async {
+            commit::commit(&mut *self.writer.lock().await, &self.accounts, batch).await
+        })
     }
 
     fn community(&self, id: CommunityId) -> BoxFuture<'_, Result<CommunityRows, StoreError>> {
@@ -174,9 +186,9 @@ impl Store for Sqlite {
 
     fn known<'a>(
         &'a self,
-        keys: &'a [(Ref, String)],
+        keys: &'a [(Ref, Arc<str>)],
     ) -> BoxFuture<'a, Result<Vec<usize>, StoreError>> {
-        Box::pin(async { read::known(&mut *self.reader().await, keys).await })
+        Box::pin(async { read::known(&mut *self.reader().await, &self.accounts, keys).await })
     }
 
     fn persons<'a>(

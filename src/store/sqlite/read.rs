@@ -1,8 +1,11 @@
 //! Questions to the database.
 
+use std::sync::Arc;
+
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use sqlx::{FromRow, Row};
 
+use super::accounts::BotAccounts;
 use super::commit::destination;
 use super::failure;
 use crate::effect::{Delivery, DeliveryState, Destination, Policy};
@@ -35,7 +38,7 @@ pub(super) async fn start(db: &mut SqliteConnection) -> Result<Start> {
     for row in all(db, "SELECT due, id, community FROM timer", &[]).await? {
         start.timers.push((row.get(0), TimerId(row.get(1)), CommunityId(row.get(2))));
     }
-    for row in all(db, "SELECT DISTINCT community FROM event WHERE state = 'waiting'", &[]).await? {
+    for row in all(db, "SELECT DISTINCT community FROM event WHERE state = 1", &[]).await? {
         start.waiting.push(CommunityId(row.get(0)));
     }
     for (table, sql) in NUMBERED.iter().zip(HIGHEST) {
@@ -63,8 +66,11 @@ pub(super) async fn community(db: &mut SqliteConnection, id: CommunityId) -> Res
     let key = &[id.0];
     let members = all(
         db,
-        "SELECT person, ref, name, nickname, role, trust, is_bot, joined_at, left_at, messages,
-           active_days, last_day, tags FROM member WHERE community = $1",
+        "SELECT m.person, m.ref, m.name, m.nickname, m.role, m.trust, m.is_bot, m.joined_at,
+           m.left_at, coalesce(t.messages, 0), m.active_days, m.last_day, m.tags
+         FROM member m LEFT JOIN member_tally t
+           ON t.community = m.community AND t.person = m.person
+         WHERE m.community = $1",
         key,
     )
     .await?;
@@ -256,8 +262,14 @@ async fn timers(db: &mut SqliteConnection, id: CommunityId) -> Result<Vec<TimerR
         .collect())
 }
 
-pub(super) async fn known(db: &mut SqliteConnection, keys: &[(Ref, String)]) -> Result<Vec<usize>> {
-    let json = serde_json::to_string(keys).unwrap_or_default();
+pub(super) async fn known(
+    db: &mut SqliteConnection,
+    accounts: &BotAccounts,
+    keys: &[(Ref, Arc<str>)],
+) -> Result<Vec<usize>> {
+    let numbered: Vec<_> =
+        keys.iter().map(|(account, key)| (accounts.known(account), key)).collect();
+    let json = serde_json::to_string(&numbered).unwrap_or_default();
     let sql = "SELECT k.key FROM json_each($1) k
         WHERE EXISTS(SELECT 1 FROM event e WHERE e.account = k.value->>0 AND e.key = k.value->>1)";
     let rows = sqlx::query(sql).bind(json).fetch_all(db).await.map_err(failure)?;
@@ -362,27 +374,27 @@ pub(super) async fn waiting(
     community: CommunityId,
     take: i64,
 ) -> Result<Vec<EventRow>> {
-    let sql = "SELECT id, grp, person, account, key, kind, at, received_at, seed, text, body
-        FROM event WHERE community = $1 AND state = 'waiting' ORDER BY id LIMIT $2";
+    let sql = "SELECT id, grp, person, key, at, received_at, seed, text, body
+        FROM event WHERE community = $1 AND state = 1 ORDER BY id LIMIT $2";
     let rows = all(db, sql, &[community.0, take]).await?;
     rows.iter().map(|row| waiting_row(community, row)).collect()
 }
 
 fn waiting_row(community: CommunityId, row: &SqliteRow) -> Result<EventRow> {
-    let body: crate::event::Envelope = json(&row.get::<String, _>(10))?;
+    let body: crate::event::Envelope = json(&row.get::<String, _>(8))?;
     Ok(EventRow {
         id: EventId(row.get(0)),
         community,
         group: row.get::<Option<i64>, _>(1).map(GroupId),
         person: row.get::<Option<i64>, _>(2).map(PersonId),
-        account: reference(row.get(3))?,
-        key: row.get(4),
+        account: body.account.clone(),
+        key: row.get::<String, _>(3).into(),
         kind: body.kind.word(),
-        at: row.get(6),
-        received_at: row.get(7),
-        seed: row.get::<i64, _>(8) as u64,
+        at: row.get(4),
+        received_at: row.get(5),
+        seed: row.get::<i64, _>(6).cast_unsigned(),
         state: EventState::Waiting,
-        text: row.get(9),
+        text: row.get::<Option<String>, _>(7).map(Into::into),
         body: Some(body),
         outcome: None,
     })

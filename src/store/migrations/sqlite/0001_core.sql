@@ -32,33 +32,55 @@ CREATE TABLE member(
   is_bot INTEGER NOT NULL CHECK(is_bot IN(0,1)),
   joined_at INTEGER NOT NULL,
   left_at INTEGER,
-  messages INTEGER NOT NULL,
   active_days INTEGER NOT NULL,
   last_day TEXT NOT NULL,
   tags TEXT NOT NULL,
   PRIMARY KEY(community, person)) WITHOUT ROWID;
 CREATE INDEX member_person ON member(person);
 
+-- Apart from member, because every message changes it: the rows are short, so that many share a
+-- page and few pages are written anew.
+CREATE TABLE member_tally(
+  community INTEGER NOT NULL,
+  person INTEGER NOT NULL,
+  messages INTEGER NOT NULL,
+  PRIMARY KEY(community, person)) WITHOUT ROWID;
+
+-- The bot's own accounts, by number in what every message writes.
+CREATE TABLE bot_account(
+  id INTEGER PRIMARY KEY,
+  ref TEXT NOT NULL UNIQUE);
+
+-- What the numbers in event mean, for people who read this file.
+CREATE TABLE event_kind(code INTEGER PRIMARY KEY, word TEXT NOT NULL UNIQUE);
+INSERT INTO event_kind(code, word) VALUES
+  (0, 'message'), (1, 'edited'), (2, 'deleted'), (3, 'reaction'), (4, 'button'), (5, 'joined'),
+  (6, 'left'), (7, 'updated'), (8, 'join_request'), (9, 'silenced'), (10, 'bot_joined'),
+  (11, 'bot_left'), (12, 'uploaded'), (13, 'poked'), (14, 'honored'), (15, 'befriended'),
+  (16, 'online'), (17, 'gap'), (18, 'tick');
+CREATE TABLE event_state(code INTEGER PRIMARY KEY, word TEXT NOT NULL UNIQUE);
+INSERT INTO event_state(code, word) VALUES (0, 'done'), (1, 'waiting'), (2, 'quarantined');
+
 -- What happened: the key that makes a repeat harmless, the archive of messages, and what came of
--- the turn. state: done, waiting (accepted, not handled yet), quarantined (could not be handled).
+-- the turn. Numbers grow in the order in which events were received; keys begin with the time where
+-- the platform gives one, so that both trees grow at their ends.
 CREATE TABLE event(
   id INTEGER PRIMARY KEY,
   community INTEGER NOT NULL REFERENCES community,
   grp INTEGER,
   person INTEGER,
-  account TEXT NOT NULL,
+  account INTEGER NOT NULL,
   key TEXT NOT NULL,
-  kind TEXT NOT NULL,
+  kind INTEGER NOT NULL,
   at INTEGER NOT NULL,
   received_at INTEGER NOT NULL,
   seed INTEGER NOT NULL,
-  state TEXT NOT NULL CHECK(state IN('done','waiting','quarantined')),
+  state INTEGER NOT NULL CHECK(state BETWEEN 0 AND 2),
   text TEXT,
   body TEXT,
   outcome TEXT,
   UNIQUE(account, key));
-CREATE INDEX event_waiting ON event(community, id) WHERE state = 'waiting';
-CREATE INDEX event_at ON event(at);
+CREATE INDEX event_waiting ON event(community, id) WHERE state = 1;
 
 CREATE TABLE ledger_account(
   id INTEGER PRIMARY KEY,
