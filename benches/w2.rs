@@ -11,7 +11,14 @@ use world::{Platform, Setup, message, script, sqlite};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let runtime = (if std::env::args().any(|a| a == "--single") {
+        tokio::runtime::Builder::new_current_thread()
+    } else {
+        tokio::runtime::Builder::new_multi_thread()
+    })
+    .enable_all()
+    .build()
+    .unwrap();
     runtime.block_on(run());
 }
 async fn run() {
@@ -59,7 +66,7 @@ async fn run() {
             let x = (n as u64).wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407)
                 >> 33;
             let (g, p) = (x % 50, (x / 50) % 200);
-            let text = if n % 10 == 0 {
+            let text = if n.is_multiple_of(10) {
                 format!("echo tk{n:08}")
             } else if n % 100 == 1 {
                 format!("今天禁词 {n}")

@@ -155,7 +155,7 @@ pub enum EventKind {
         /// The platform's id of the message.
         id: String,
         /// Its parts.
-        elements: Vec<Element>,
+        elements: Arc<[Element]>,
         /// What it answers.
         quote: Option<Quote>,
         /// The bot was mentioned.
@@ -166,7 +166,7 @@ pub enum EventKind {
         /// The platform's id of the message.
         id: String,
         /// Its new parts.
-        elements: Vec<Element>,
+        elements: Arc<[Element]>,
     },
     /// A message was deleted.
     Deleted {

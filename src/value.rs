@@ -87,9 +87,9 @@ pub struct MemberView {
     /// Which person.
     pub id: PersonId,
     /// The platform's display name.
-    pub name: String,
+    pub name: Arc<str>,
     /// The name in this community, or `name` where she has none.
-    pub nickname: String,
+    pub nickname: Arc<str>,
     /// What she may do.
     pub role: Role,
     /// Trust level 0–4.

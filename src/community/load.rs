@@ -15,6 +15,7 @@ impl Community {
             community.accounts.insert(row.reference.clone(), row.person);
             community.members.insert(row.person, Member::from(row));
         }
+        community.size = community.members.values().filter(|member| member.counts()).count() as i64;
         for row in rows.warnings {
             if let Some(member) = community.members.get_mut(&row.person) {
                 member.warnings.push(Warning { at: row.at, weight: row.weight });

@@ -76,6 +76,11 @@ impl Member {
         self.left_at.is_none()
     }
 
+    /// Counts as a member of the community: here, and no bot.
+    pub fn counts(&self) -> bool {
+        self.is_here() && !self.is_bot
+    }
+
     /// The name to show.
     pub fn shown(&self) -> &str {
         self.nickname.as_deref().unwrap_or(&self.name)
@@ -122,8 +127,8 @@ impl Member {
     pub fn view(&self, id: PersonId, points: i64, now: TimeMs) -> MemberView {
         MemberView {
             id,
-            name: self.name.to_string(),
-            nickname: self.shown().to_owned(),
+            name: Arc::clone(&self.name),
+            nickname: Arc::clone(self.nickname.as_ref().unwrap_or(&self.name)),
             role: self.role,
             trust: self.trust(),
             points,

@@ -98,6 +98,8 @@ pub struct Community {
     pub id: CommunityId,
     /// Members, those who left too.
     pub members: HashMap<PersonId, Member>,
+    /// Members who are here, bots not counted.
+    pub size: i64,
     /// Members by account.
     pub accounts: HashMap<Ref, PersonId>,
     /// Points.
@@ -131,6 +133,7 @@ impl Community {
         Self {
             id,
             members: HashMap::new(),
+            size: 0,
             accounts: HashMap::new(),
             ledger: Ledger::default(),
             packets: BTreeMap::new(),
@@ -144,11 +147,6 @@ impl Community {
             command_rate: HashMap::new(),
             breakers: HashMap::new(),
         }
-    }
-
-    /// Members who are here, bots not counted.
-    pub fn size(&self) -> i64 {
-        self.members.values().filter(|member| member.is_here() && !member.is_bot).count() as i64
     }
 
     /// Points that a member may spend.

@@ -1,5 +1,7 @@
 //! Which community a direct message is for: the sender's own, or the one that she names first.
 
+use std::sync::Arc;
+
 use crate::event::{Element, Envelope, EventKind};
 use crate::id::CommunityId;
 
@@ -31,7 +33,7 @@ pub(super) fn choose(
 /// Takes a name off the beginning of a message, if it stands there.
 fn take_name(envelope: &mut Envelope, name: &str) -> bool {
     let EventKind::Message { elements, .. } = &mut envelope.kind else { return false };
-    let Some(Element::Text(text)) = elements.first_mut() else { return false };
+    let Some(Element::Text(text)) = Arc::make_mut(elements).first_mut() else { return false };
     let Some(rest) = text.trim_start().strip_prefix(name) else { return false };
     let separator = |c: char| c.is_whitespace() || matches!(c, ':' | '：' | ',' | '，');
     if !rest.is_empty() && !rest.starts_with(separator) {
@@ -48,7 +50,7 @@ mod tests {
     use crate::id::Ref;
 
     fn decide(text: &str, names: &[&[&str]]) -> (Option<(CommunityId, Vec<String>)>, String) {
-        let elements = vec![Element::Text(text.to_owned())];
+        let elements = [Element::Text(text.to_owned())].into();
         let kind = EventKind::Message { id: "1".to_owned(), elements, quote: None, to_bot: true };
         let mut envelope = Envelope {
             account: Ref::new("test", "bot"),

@@ -7,6 +7,7 @@ mod direct;
 mod news;
 
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
@@ -348,8 +349,10 @@ impl Persons {
     }
 }
 
-/// The latest keys, as 128-bit fingerprints.
+/// The latest keys, as 128-bit fingerprints. A collision would drop somebody's message, so two
+/// hashes with secret keys stand for one key: nobody can look for two that are alike.
 struct Recent {
+    hashers: (RandomState, RandomState),
     keys: HashSet<u128>,
     order: VecDeque<(u128, TimeMs)>,
     /// Every key that came since then is remembered.
@@ -358,12 +361,17 @@ struct Recent {
 
 impl Recent {
     fn new(now: TimeMs) -> Self {
-        Self { keys: HashSet::new(), order: VecDeque::new(), complete_since: now }
+        Self {
+            hashers: (RandomState::new(), RandomState::new()),
+            keys: HashSet::default(),
+            order: VecDeque::new(),
+            complete_since: now,
+        }
     }
 
     /// Whether the key is new.
     fn insert(&mut self, account: &Ref, key: &str, now: TimeMs) -> bool {
-        let fingerprint = fingerprint(account, key);
+        let fingerprint = self.fingerprint(account, key);
         if !self.keys.insert(fingerprint) {
             return false;
         }
@@ -376,16 +384,10 @@ impl Recent {
         }
         true
     }
-}
 
-/// A collision would drop somebody's message, so it has to be a strong one.
-fn fingerprint(account: &Ref, key: &str) -> u128 {
-    use sha2::{Digest, Sha256};
-    let mut hash = Sha256::new();
-    hash.update(account.as_str());
-    hash.update([0]);
-    hash.update(key);
-    let mut half = [0; 16];
-    half.copy_from_slice(&hash.finalize()[..16]);
-    u128::from_be_bytes(half)
+    fn fingerprint(&self, account: &Ref, key: &str) -> u128 {
+        let (first, second) = &self.hashers;
+        let parts = (account, key);
+        u128::from(first.hash_one(parts)) << 64 | u128::from(second.hash_one(parts))
+    }
 }

@@ -35,7 +35,8 @@ impl Lanes {
         }
         let event = arrival.event.clone();
         let world = self.world.clone();
-        let mut turn = Box::new(Turn::new(event, community, world, lane.plan.clone(), now));
+        let local = self.local_times.at(lane.plan.timezone, now);
+        let mut turn = Box::new(Turn::new(event, community, world, lane.plan.clone(), now, local));
         let data = base(&mut turn, &self.config);
         turn.end_base();
         let limits = self.world.limits();
@@ -53,7 +54,7 @@ impl Lanes {
         };
         let in_turn = InTurn { arrival, dispatch: decided, data };
         if turn.runs.is_empty() {
-            self.finish(id, *turn, in_turn, None);
+            self.finish(id, turn, in_turn, None);
         } else {
             self.send_to_host(id, turn, in_turn);
         }
@@ -147,8 +148,7 @@ fn base(turn: &mut Turn, config: &Config) -> Base {
     }
     match &event.envelope.kind {
         EventKind::Message { .. } => {
-            let day = turn.local_day(turn.now);
-            let now = turn.now;
+            let (now, day) = (turn.now, turn.local.day.clone());
             if let Some(member) = actor_mut(turn).filter(|member| !member.is_bot) {
                 let has_grown = member.count_message(now, &day);
                 turn.made.touched.extend(turn.event.person);
@@ -161,13 +161,17 @@ fn base(turn: &mut Turn, config: &Config) -> Base {
             if let Some(member) = actor_mut(turn)
                 && (member.left_at.is_some() || member.messages == 0)
             {
+                let counted_before = member.counts();
                 member.joined_at = event.envelope.at;
                 member.left_at = None;
+                event.person.into_iter().for_each(|person| note_size(turn, person, counted_before));
             }
         }
         EventKind::Left { .. } => {
             if let Some(member) = actor_mut(turn) {
+                let counted_before = member.counts();
                 member.left_at = Some(event.envelope.at);
+                event.person.into_iter().for_each(|person| note_size(turn, person, counted_before));
             }
         }
         EventKind::Tick(tick) => {
@@ -210,6 +214,7 @@ fn note_actor(turn: &mut Turn, person: PersonId, config: &Config) {
         return;
     }
     let at = event.envelope.at.min(turn.now);
+    let counted_before = turn.community.members.get(&person).is_some_and(Member::counts);
     let is_new = !turn.community.members.contains_key(&person);
     if is_new {
         turn.community.accounts.insert(actor.id.clone(), person);
@@ -242,21 +247,23 @@ fn note_actor(turn: &mut Turn, person: PersonId, config: &Config) {
     if changed || leaves || joins {
         turn.made.members.push(person);
     }
+    note_size(turn, person, counted_before);
+}
+
+/// Keeps the count of members: to count them at every message would cost more than the message.
+fn note_size(turn: &mut Turn, person: PersonId, counted_before: bool) {
+    let counts = turn.community.members.get(&person).is_some_and(Member::counts);
+    turn.community.size += i64::from(counts) - i64::from(counted_before);
 }
 
 /// Everything that the handlers usually read.
 fn frame(turn: &Turn, data: Value) -> Frame {
     let event = &turn.event;
-    let offset = {
-        use chrono::{DateTime, Offset, Utc};
-        let utc = DateTime::<Utc>::from_timestamp_millis(turn.now).unwrap_or_default();
-        utc.with_timezone(&turn.timezone()).offset().fix().local_minus_utc()
-    };
     Frame {
         turn: event.id,
         bundle: turn.plan.bundle(),
         now: turn.now,
-        utc_offset_s: offset,
+        utc_offset_s: turn.local.utc_offset_s,
         locale: turn.plan.locale.clone(),
         seed: event.seed,
         event: event_view(turn, data),
@@ -266,12 +273,11 @@ fn frame(turn: &Turn, data: Value) -> Frame {
 
 fn empty_view() -> EventView {
     EventView {
-        kind: String::new(),
         member: None,
         group: None,
         at: 0,
         message: None,
-        elements: Vec::new(),
+        elements: Arc::from([]),
         quote: None,
         mentions: Vec::new(),
         value: String::new(),
@@ -283,12 +289,11 @@ fn event_view(turn: &Turn, data: Value) -> EventView {
     let event = &turn.event;
     let community = &turn.community;
     let mut view = EventView {
-        kind: event.envelope.kind.word().to_owned(),
         member: event.person.and_then(|person| community.view(person, turn.now)),
         group: event.group.and_then(|id| turn.world.group(id)).map(|place| GroupView {
             id: place.id,
-            name: place.name.to_string(),
-            members: community.size(),
+            name: place.name,
+            members: community.size,
         }),
         at: event.envelope.at,
         data,

@@ -23,7 +23,7 @@ impl Lanes {
                 id,
                 format!("a turn asked for more than {FETCHES_MAX} things; it is dropped"),
             );
-            self.finish(id, *turn, in_turn, None);
+            self.finish(id, turn, in_turn, None);
             self.step(id);
             return;
         };
@@ -64,7 +64,7 @@ impl Lanes {
             }
             Err(error) => {
                 self.notice(id, format!("the database could not answer {need:?}: {error}"));
-                self.finish(id, *turn, in_turn, None);
+                self.finish(id, turn, in_turn, None);
                 self.step(id);
             }
         }

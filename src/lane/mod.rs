@@ -27,7 +27,7 @@ use crate::id::{CommunityId, TimerId};
 use crate::report::Notice;
 use crate::script::protocol::{Answer, Done, ScriptHost, Work};
 use crate::store::{CommunityRow, EventRow, GroupRow, Store, StoreError};
-use crate::turn::{Fetched, Need, Turn, World};
+use crate::turn::{Fetched, LocalTimes, Need, Turn, World};
 use crate::value::Value;
 
 /// An accepted event on its way into a lane.
@@ -160,6 +160,7 @@ pub struct Lanes {
     work: Vec<Work>,
     done: mpsc::UnboundedSender<Done>,
     setting_aside: bool,
+    local_times: LocalTimes,
 }
 
 /// Messages that are looked at together.
@@ -194,6 +195,7 @@ impl Lanes {
             work: Vec::new(),
             done,
             setting_aside: false,
+            local_times: LocalTimes::default(),
         };
         (lanes, finished)
     }
@@ -342,13 +344,19 @@ impl Lanes {
         } else if done.answer.restart {
             self.wait_for(id, turn, *in_turn);
         } else {
-            self.finish(id, *turn, *in_turn, Some(done.answer));
+            self.finish(id, turn, *in_turn, Some(done.answer));
             self.step(id);
         }
     }
 
     /// Hands a turn to the committer and takes the state back.
-    fn finish(&mut self, id: CommunityId, turn: Turn, in_turn: InTurn, answer: Option<Answer>) {
+    fn finish(
+        &mut self,
+        id: CommunityId,
+        turn: Box<Turn>,
+        in_turn: InTurn,
+        answer: Option<Answer>,
+    ) {
         let finished = turn.finish(&in_turn.dispatch, answer);
         let InTurn { arrival, .. } = in_turn;
         let mut rows = finished.rows;
@@ -356,7 +364,7 @@ impl Lanes {
         let Some(lane) = self.lanes.get_mut(&id) else { return };
         lane.phase = Phase::Ready(finished.community);
         let item = Item {
-            rows: Some(Box::new(rows)),
+            rows: Some(rows),
             lines: finished.lines,
             notices: finished.notices,
             ..Item::of(arrival, lane.epoch, lane.solo > 0)

@@ -214,8 +214,6 @@ pub struct Run {
 /// What handlers see of an event.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EventView {
-    /// [`crate::event::EventKind::word`].
-    pub kind: String,
     /// The member who did it; `None` for timers.
     pub member: Option<Arc<MemberView>>,
     /// The group.
@@ -225,7 +223,7 @@ pub struct EventView {
     /// The platform's id of the message.
     pub message: Option<String>,
     /// Parts of the message.
-    pub elements: Vec<Element>,
+    pub elements: Arc<[Element]>,
     /// What it answers.
     pub quote: Option<Quote>,
     /// Mentioned members.
@@ -242,7 +240,7 @@ pub struct GroupView {
     /// Its number.
     pub id: GroupId,
     /// Its name.
-    pub name: String,
+    pub name: Arc<str>,
     /// Members of the community, bots not counted.
     pub members: i64,
 }

@@ -13,7 +13,7 @@ impl Turn {
     pub(super) fn checkin_mark(&mut self, args: &Args<'_>) -> Result<Value, Stop> {
         let person = args.member(0)?;
         self.member(person)?;
-        let day = self.local_day(self.now);
+        let day = self.local.day.to_string();
         let before = self.community.checkins.get(&person).cloned();
         if let Some(last) = before.as_ref().filter(|last| last.day >= day) {
             return Err(Refusal::new("already_checked_in").with("streak", last.streak).into());
@@ -45,7 +45,7 @@ impl Turn {
 
     pub(super) fn checkin_status(&mut self, args: &Args<'_>) -> Result<Value, Stop> {
         let person = args.member(0)?;
-        let today = self.local_day(self.now);
+        let today = self.local.day.to_string();
         let Some(last) = self.community.checkins.get(&person) else { return Ok(Value::Unit) };
         let alive = last.day == today || is_day_after(&last.day, &today);
         Ok(Value::map([

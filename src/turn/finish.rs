@@ -21,7 +21,7 @@ pub const NO_ARCHIVE: &str = "no-archive";
 /// A turn that is ready to commit.
 pub struct Finished {
     /// Its rows.
-    pub rows: TurnRows,
+    pub rows: Box<TurnRows>,
     /// What it did.
     pub lines: Vec<Line>,
     /// What the people who run the bot should know.
@@ -53,7 +53,7 @@ struct RunNote<'a> {
 
 impl Turn {
     /// Ends the turn. `answer` is `None` when no handler matched.
-    pub fn finish(mut self, dispatch: &Dispatch, answer: Option<Answer>) -> Finished {
+    pub fn finish(mut self: Box<Self>, dispatch: &Dispatch, answer: Option<Answer>) -> Finished {
         let outcomes = answer.map(|answer| answer.outcomes).unwrap_or_default();
         let mut notices = Vec::new();
         for (run, outcome) in outcomes.iter().enumerate() {
@@ -259,8 +259,8 @@ impl Turn {
         author.is_some_and(|member| member.tags.iter().any(|tag| tag == NO_ARCHIVE))
     }
 
-    fn rows(&mut self, outcome: Option<String>) -> TurnRows {
-        let mut rows = TurnRows::new(event_row(&self.event, EventState::Done));
+    fn rows(&mut self, outcome: Option<String>) -> Box<TurnRows> {
+        let mut rows = Box::new(TurnRows::new(event_row(&self.event, EventState::Done)));
         rows.event.outcome = outcome;
         if self.wants_no_archive() {
             rows.event.text = None;

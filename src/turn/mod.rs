@@ -7,6 +7,7 @@ mod calls;
 mod checkin;
 mod effects;
 mod finish;
+mod local;
 mod made;
 mod packets;
 mod points;
@@ -15,6 +16,7 @@ mod state;
 mod world;
 
 pub use finish::{Finished, NO_ARCHIVE, event_row, forget_text};
+pub use local::{LocalTime, LocalTimes};
 pub use made::Made;
 pub use packets::EXPIRED;
 pub use world::{GroupPlace, LedgerNumbers, Numbers, Places, Platform, World};
@@ -22,9 +24,6 @@ pub use world::{GroupPlace, LedgerNumbers, Numbers, Places, Platform, World};
 use std::any::Any;
 use std::collections::HashMap;
 use std::sync::Arc;
-
-use chrono::{DateTime, Utc};
-use chrono_tz::Tz;
 
 use crate::clock::TimeMs;
 use crate::community::{Checkin, Community, Member, Rules, StateKey};
@@ -131,6 +130,8 @@ pub struct Turn {
     pub plan: Arc<Plan>,
     /// The present.
     pub now: TimeMs,
+    /// The same as a clock in the community's zone shows it.
+    pub local: LocalTime,
     /// The handlers of the frame.
     pub runs: Vec<Run>,
     /// Rows to commit.
@@ -164,6 +165,7 @@ impl Turn {
         world: Arc<World>,
         plan: Arc<Plan>,
         now: TimeMs,
+        local: LocalTime,
     ) -> Self {
         Self {
             event,
@@ -171,6 +173,7 @@ impl Turn {
             world,
             plan,
             now,
+            local,
             runs: Vec::new(),
             made: Made::default(),
             new_persons: Vec::new(),
@@ -190,17 +193,6 @@ impl Turn {
     /// Ends the core's own part: handlers come next.
     pub fn end_base(&mut self) {
         self.base = (self.undo.len(), self.made.mark());
-    }
-
-    /// Time zone of the community.
-    pub fn timezone(&self) -> Tz {
-        self.plan.timezone
-    }
-
-    /// The local day, `YYYY-MM-DD`.
-    pub fn local_day(&self, at: TimeMs) -> String {
-        let utc = DateTime::<Utc>::from_timestamp_millis(at).unwrap_or_default();
-        utc.with_timezone(&self.timezone()).format("%Y-%m-%d").to_string()
     }
 
     fn cause(&self) -> Cause {

@@ -96,10 +96,8 @@ impl Turn {
     fn check_packet(&self, group: GroupId, total: i64, count: i64) -> Result<(), Stop> {
         let max_total = self.int_setting("max_total", 10_000);
         // Everybody but the sender can have a share.
-        let max_shares = self
-            .int_setting("max_shares", 100)
-            .clamp(1, 100)
-            .min((self.community.size() - 1).max(1));
+        let max_shares =
+            self.int_setting("max_shares", 100).clamp(1, 100).min((self.community.size - 1).max(1));
         if total < 1 || total > max_total {
             return Err(Refusal::new("total_range").with("max", max_total).into());
         }

@@ -242,7 +242,7 @@ pub fn message(who: &str, text: &str, at: i64) -> Envelope {
         }),
         kind: EventKind::Message {
             id: key,
-            elements: vec![Element::Text(text.to_owned())],
+            elements: vec![Element::Text(text.to_owned())].into(),
             quote: None,
             to_bot: false,
         },

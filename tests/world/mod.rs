@@ -121,7 +121,7 @@ impl Adapter for Platform {
 
 /// A message of a member in a group; `key` makes it what it is.
 pub fn message(key: &str, group: &str, person: &str, text: &str, at: TimeMs) -> Envelope {
-    let elements = vec![Element::Text(text.to_owned())];
+    let elements = [Element::Text(text.to_owned())].into();
     let kind = EventKind::Message { id: key.to_owned(), elements, quote: None, to_bot: false };
     event(key, group, person, kind, at)
 }

@@ -132,7 +132,7 @@ fn message(
     let (elements, mentioned) = elements(text, &names);
     let to_bot = mentioned || matches!(deed.place, Place::Direct(_));
     let posted = room.post(deed.place.clone(), Some(&deed.name), text, Vec::new());
-    Ok(EventKind::Message { id: posted.id, elements, quote, to_bot })
+    Ok(EventKind::Message { id: posted.id, elements: elements.into(), quote, to_bot })
 }
 
 /// The parts of a typed text, and whether the bot was mentioned. A mention of the bot is said by

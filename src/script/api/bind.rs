@@ -196,8 +196,8 @@ fn install_values(engine: &mut Engine) {
         .register_fn("!=", |a: MemberRef, b: MemberRef| a.0.id != b.0.id)
         .register_fn("==", |a: GroupRef, b: GroupRef| a.0.id == b.0.id)
         .register_fn("!=", |a: GroupRef, b: GroupRef| a.0.id != b.0.id)
-        .register_fn("to_string", |member: &mut MemberRef| member.0.nickname.clone())
-        .register_fn("to_string", |group: &mut GroupRef| group.0.name.clone())
+        .register_fn("to_string", |member: &mut MemberRef| text(&member.0.nickname))
+        .register_fn("to_string", |group: &mut GroupRef| text(&group.0.name))
         .register_fn("to_string", |refusal: &mut RefusalRef| refusal.0.code.clone())
         .register_get("code", |refusal: &mut RefusalRef| refusal.0.code.clone())
         .register_get("data", |refusal: &mut RefusalRef| {
@@ -213,6 +213,10 @@ fn install_values(engine: &mut Engine) {
         .register_indexer_get(|_: &mut GroupRef, name: ImmutableString| {
             unknown(Ty::Group, &[], &name)
         });
+}
+
+fn text(name: &str) -> ImmutableString {
+    name.into()
 }
 
 /// What stands after an event's dot and is not in the table: a parameter, or a mistake.

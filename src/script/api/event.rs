@@ -95,7 +95,7 @@ fn plain(event: &EventView) -> Dynamic {
 
 fn links(event: &EventView) -> Dynamic {
     let mut links: Array = Vec::new();
-    for element in &event.elements {
+    for element in event.elements.iter() {
         match element {
             Element::Link { url, .. } => links.push(url.clone().into()),
             // Most platforms leave links in the text.

@@ -7,7 +7,7 @@ use super::{Call, Row, Ty};
 
 pub(super) static ROWS: &[Row] = &[
     get("id", Ty::Int, |call| Ok(call.this_group()?.0.id.0.into()), "Its number."),
-    get("name", Ty::Text, |call| Ok(call.this_group()?.0.name.into()), "Its name."),
+    get("name", Ty::Text, |call| Ok((&*call.this_group()?.0.name).into()), "Its name."),
     get(
         "members",
         Ty::Int,

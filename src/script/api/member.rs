@@ -17,16 +17,11 @@ pub(super) static ROWS: &[Row] = &[
         |call| read(call, |m| m.id.0.into()),
         "Her number; the same in every group of this bot.",
     ),
-    get(
-        "name",
-        Ty::Text,
-        |call| read(call, |m| m.name.clone().into()),
-        "Her name on the platform.",
-    ),
+    get("name", Ty::Text, |call| read(call, |m| (&*m.name).into()), "Her name on the platform."),
     get(
         "nickname",
         Ty::Text,
-        |call| read(call, |m| m.nickname.clone().into()),
+        |call| read(call, |m| (&*m.nickname).into()),
         "Her name in this community, or `name`.",
     ),
     get(

@@ -127,8 +127,8 @@ pub(super) fn on_message(body: &str) -> Result {
 pub(super) fn member(id: i64, name: &str) -> Arc<MemberView> {
     Arc::new(MemberView {
         id: PersonId(id),
-        name: name.to_owned(),
-        nickname: name.to_owned(),
+        name: name.into(),
+        nickname: name.into(),
         role: Role::Member,
         trust: 2,
         points: 200,
@@ -158,12 +158,11 @@ pub(super) fn frame(runs: &[(&str, u16)]) -> Frame {
         locale: "zh".into(),
         seed: 7,
         event: EventView {
-            kind: "message".into(),
             member: Some(member(1, "阿明")),
             group: Some(GroupView { id: GroupId(3), name: "晨跑群".into(), members: 4 }),
             at: 1_795_395_599_000,
             message: Some("m1".into()),
-            elements: vec![Element::Text("你好 https://a.example/x,看".into())],
+            elements: [Element::Text("你好 https://a.example/x,看".into())].into(),
             quote: None,
             mentions: vec![member(2, "小红")],
             value: String::new(),

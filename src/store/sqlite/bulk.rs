@@ -1,7 +1,8 @@
 //! Many rows in one statement: a trip to SQLite's thread costs more than a row.
 //!
-//! Values are bound, not spread from JSON, which costs three times as much. Statements have one of
-//! a few sizes, so that each is compiled once.
+//! Values are bound, not spread from JSON, which costs three times as much. A statement has one of
+//! a few sizes, so that each is compiled once; rows that are not there are unbound, which is
+//! `NULL`, and left out by their first column.
 
 use std::sync::OnceLock;
 
@@ -12,13 +13,14 @@ use sqlx::sqlite::{SqliteArguments, SqliteConnection};
 use super::failure;
 use crate::store::StoreError;
 
-/// Rows of one statement, the largest first; the last takes what is left.
-const SIZES: [usize; 4] = [64, 16, 4, 1];
+/// Rows that a statement has room for.
+const SIZES: [usize; 3] = [8, 64, 256];
+const LARGEST: usize = SIZES[SIZES.len() - 1];
 
 /// A statement that is being bound.
 pub(super) type Bound = Query<'static, Sqlite, SqliteArguments>;
 
-/// A statement over any number of rows: `head (?,?),(?,?) tail`.
+/// A statement over any number of rows, whose first column is never `NULL`.
 pub(super) struct Bulk {
     head: &'static str,
     columns: usize,
@@ -27,7 +29,7 @@ pub(super) struct Bulk {
 }
 
 impl Bulk {
-    /// `tail` follows the rows.
+    /// `head SELECT * FROM (VALUES …) … tail`
     pub(super) const fn new(head: &'static str, columns: usize, tail: &'static str) -> Self {
         Self { head, columns, tail, texts: [const { OnceLock::new() }; SIZES.len()] }
     }
@@ -40,10 +42,9 @@ impl Bulk {
         bind: impl Fn(Bound, T) -> Bound,
     ) -> Result<(), StoreError> {
         while rows.len() > 0 {
-            let fitting = SIZES.iter().position(|size| *size <= rows.len());
-            let size = fitting.unwrap_or(SIZES.len() - 1);
-            let mut query = sqlx::query(self.text(size));
-            for row in rows.by_ref().take(SIZES[size]) {
+            let fitting = SIZES.iter().position(|size| rows.len() <= *size);
+            let mut query = sqlx::query(self.text(fitting.unwrap_or(SIZES.len() - 1)));
+            for row in rows.by_ref().take(LARGEST) {
                 query = bind(query, row);
             }
             query.execute(&mut *connection).await.map_err(failure)?;
@@ -54,7 +55,9 @@ impl Bulk {
     fn text(&'static self, size: usize) -> &'static str {
         self.texts[size].get_or_init(|| {
             let row = format!("({})", vec!["?"; self.columns].join(","));
-            format!("{} {} {}", self.head, vec![row; SIZES[size]].join(","), self.tail)
+            let rows = vec![row; SIZES[size]].join(",");
+            let Self { head, tail, .. } = self;
+            format!("{head} SELECT * FROM (VALUES {rows}) WHERE column1 IS NOT NULL {tail}")
         })
     }
 }

@@ -42,13 +42,13 @@ const MEMBER: &str =
     is_bot = excluded.is_bot, joined_at = excluded.joined_at, left_at = excluded.left_at,
     active_days = excluded.active_days, last_day = excluded.last_day, tags = excluded.tags";
 static TOUCH: Bulk = Bulk::new(
-    "INSERT INTO member_tally(community, person, messages) VALUES",
+    "INSERT INTO member_tally(community, person, messages)",
     3,
     "ON CONFLICT(community, person) DO UPDATE SET messages = excluded.messages",
 );
 static EVENT: Bulk = Bulk::new(
     "INSERT INTO event(id, community, grp, person, account, key, kind, at, received_at, seed,
-    state, text, body, outcome) VALUES",
+    state, text, body, outcome)",
     14,
     "ON CONFLICT(id) DO UPDATE SET state = excluded.state, text = excluded.text,
     body = excluded.body, outcome = excluded.outcome",
@@ -95,12 +95,12 @@ const TIMER: &str = "INSERT INTO timer(id, community, grp, script, name, due, da
 const TIMER_GONE: &str = "DELETE FROM timer WHERE id IN (SELECT value FROM json_each($1))";
 static DELIVERY: Bulk = Bulk::new(
     "INSERT INTO delivery(id, key, event, community, script, account, dest, call, slot, body,
-    policy, state, reason, not_before, expires_at, attempts, platform_id) VALUES",
+    policy, state, reason, not_before, expires_at, attempts, platform_id)",
     17,
     "",
 );
 static SETTLE: Bulk = Bulk::new(
-    "WITH s(id, state, reason, attempts, platform_id) AS (VALUES",
+    "WITH s(id, state, reason, attempts, platform_id) AS (",
     5,
     ") UPDATE delivery SET state = s.state, reason = s.reason, attempts = s.attempts,
     platform_id = coalesce(s.platform_id, delivery.platform_id) FROM s WHERE delivery.id = s.id",
