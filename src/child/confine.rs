@@ -27,6 +27,23 @@ pub(super) fn limits(memory_mib: u64) -> Vec<String> {
     missing
 }
 
+/// Closes what whoever started the bot left open: our own descriptors close themselves when a
+/// program starts, others do not. Called before anything else is opened.
+#[cfg(target_os = "linux")]
+pub(super) fn close_strays() {
+    let Ok(open) = std::fs::read_dir("/proc/self/fd") else { return };
+    let number = |entry: std::fs::DirEntry| entry.file_name().to_str()?.parse::<i32>().ok();
+    // The listing itself has one; all are known before the first is closed.
+    let open: Vec<i32> = open.flatten().filter_map(number).filter(|number| *number > 2).collect();
+    for number in open {
+        // That of the listing is closed already.
+        let _ = nix::unistd::close(number);
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) fn close_strays() {}
+
 /// No new privileges, no look into its memory, no life without its parent.
 #[cfg(target_os = "linux")]
 pub(super) fn privileges() -> Vec<String> {

@@ -8,7 +8,7 @@
 //! nothing.
 //!
 //! The way of a frame: [`ChildHost`] → `supervisor` → `wire` → `inside` → a script thread, and
-//! back. `strikes` remembers who ended processes.
+//! back. `deaths` is what happens when a process ends, `strikes` remembers who ended it.
 
 mod checker;
 mod confine;

@@ -49,6 +49,43 @@ pub async fn script_host(limits: &ScriptLimits) -> anyhow::Result<Arc<dyn Script
     Ok(Arc::new(host.context("start the script threads")?))
 }
 
+/// What the process that runs scripts cannot do, as a check; starts one to find out.
+#[cfg(unix)]
+pub async fn check_confinement(config: &Config) -> Check {
+    use crate::child::{ChildHost, Program};
+    let limits = config.limits.script.clone();
+    let started = match Program::own() {
+        Ok(own) => ChildHost::start(own, limits).await,
+        Err(error) => Err(error),
+    };
+    let host = match started {
+        Ok(host) => host,
+        Err(error) => return Check::new("sandbox", Health::Problem, format!("{error:#}")),
+    };
+    let missing = host.figures().missing();
+    if missing.is_empty() {
+        let mib = config.limits.script.memory_mib;
+        let found = format!(
+            "scripts run in a process of their own: no files, no network, no other programs, \
+             {mib} MiB"
+        );
+        return Check::new("sandbox", Health::Ok, found);
+    }
+    let missing = missing.join("; ");
+    let found = format!(
+        "scripts run in a process of their own, but it lacks {missing}; run only scripts of \
+         people you trust"
+    );
+    Check::new("sandbox", Health::Warning, found)
+}
+
+/// The supervisor needs a Unix.
+#[cfg(not(unix))]
+pub async fn check_confinement(_: &Config) -> Check {
+    let found = "this system has no process for scripts: run only scripts of people you trust";
+    Check::new("sandbox", Health::Warning, found)
+}
+
 /// Compiles every script; manifests of the good, mistakes of the others.
 pub fn compile(
     config: &Config,

@@ -1,7 +1,7 @@
 //! `qundao doctor`: every check with its outcome.
 
 use super::{Args, End, connect, runtime, say};
-use crate::clock::{Clock as _, SystemClock, TimeMs};
+use crate::clock::{Clock as _, SystemClock};
 use crate::config::Config;
 use crate::workbench::doctor::{Check, Health, machine, show};
 
@@ -18,7 +18,15 @@ pub fn run(args: &Args) -> End {
             let now = SystemClock::default().now();
             let mut checks = machine(&config, now);
             checks.push(scripts(&config));
-            checks.extend(store(&config, now));
+            match runtime() {
+                Ok(runtime) => {
+                    checks.push(runtime.block_on(connect::check_confinement(&config)));
+                    checks.extend(runtime.block_on(connect::check_store(&config, now)));
+                }
+                Err(error) => {
+                    checks.push(Check::new("runtime", Health::Problem, format!("{error:#}")));
+                }
+            }
             checks
         }
     };
@@ -47,12 +55,5 @@ fn scripts(config: &Config) -> Check {
                 Check::new("scripts", Health::Problem, found)
             }
         },
-    }
-}
-
-fn store(config: &Config, now: TimeMs) -> Vec<Check> {
-    match runtime() {
-        Ok(runtime) => runtime.block_on(connect::check_store(config, now)),
-        Err(error) => vec![Check::new("store", Health::Problem, format!("{error:#}"))],
     }
 }

@@ -69,7 +69,12 @@ impl Meter {
         self.operations.get()
     }
 
-    /// Wall time since [`Self::start`].
+    /// Takes out of the time what the host needed for a reply.
+    pub fn waited(&self, wait: Duration) {
+        self.started.set(self.started.get() + wait);
+    }
+
+    /// Wall time since [`Self::start`], without waiting for the host.
     pub fn elapsed(&self) -> Duration {
         self.started.get().elapsed()
     }

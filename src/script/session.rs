@@ -6,6 +6,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::time::Instant;
 
 use rand_chacha::ChaCha8Rng;
 
@@ -166,7 +167,10 @@ impl Session {
                     format!("one handler may ask the host at most {limit} times (points::, state::, …): ask less often"),
                 );
             }
-            match running.host.call(HostCall { run: running.run, name, args }) {
+            let asked = Instant::now();
+            let reply = running.host.call(HostCall { run: running.run, name, args });
+            self.meter.waited(asked.elapsed());
+            match reply {
                 HostReply::Ok(value) => Ok(value),
                 HostReply::Refused(refusal) => Err(Fault::Refused(refusal)),
                 HostReply::Wrong(message) => Fault::wrong(message),

@@ -48,6 +48,7 @@ pub fn main(memory_mib: u64, is_limited: bool) -> ExitCode {
 
 /// Replaces this process by the same program under limits; comes back only if that fails.
 fn start_anew(memory_mib: u64) -> String {
+    confine::close_strays();
     let missing = confine::limits(memory_mib);
     if !missing.is_empty() {
         return format!("set {}", missing.join(", "));

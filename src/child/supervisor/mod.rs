@@ -5,6 +5,9 @@
 //! at are suspects; all others are sent anew at once. Alone in the cell there is no doubt who ends
 //! a process: at the third time the run is left out, and its script counts as a killer.
 
+mod catalog;
+mod deaths;
+
 use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::sync::Arc;
@@ -13,17 +16,16 @@ use std::time::Duration;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::time::Instant;
 
+use catalog::Catalog;
+
 use super::flight::{Flight, Place};
 use super::host::{Figures, Program, Threads};
-use super::process::{Child, Death};
+use super::process::Child;
 use super::strikes::Strikes;
-use super::wire::{Down, Up, frame_out};
-use crate::id::{EventId, ScriptName};
+use super::wire::{Down, Up};
+use crate::id::EventId;
 use crate::script::protocol::{Answer, Bundle, Done, Frame, Incident, ScriptLimits, Work};
-use crate::value::ValueMap;
 
-/// The current bundle and the one before it; older ones only as long as a plan holds them.
-const BUNDLES_KEPT: usize = 2;
 /// A child with frames that says nothing for so long is taken for dead: its own watchdog would
 /// have spoken long before.
 const SILENCE: Duration = Duration::from_secs(2);
@@ -44,45 +46,6 @@ pub(super) enum Order {
     Batch(Vec<Work>, UnboundedSender<Done>),
 }
 
-/// A bundle with the places of its scripts.
-struct Kept {
-    bundle: Arc<Bundle>,
-    index: HashMap<ScriptName, usize>,
-}
-
-/// Settings by number.
-#[derive(Default)]
-struct SettingsTable {
-    next: u32,
-    by_address: HashMap<usize, (u32, Arc<ValueMap>)>,
-}
-
-impl SettingsTable {
-    /// The number of settings; the map is kept, so that its address stays its own.
-    fn number(&mut self, settings: &Arc<ValueMap>) -> u32 {
-        let next = &mut self.next;
-        let entry = self.by_address.entry(Arc::as_ptr(settings).addr());
-        let new = || {
-            *next += 1;
-            (*next, Arc::clone(settings))
-        };
-        entry.or_insert_with(new).0
-    }
-
-    /// Forgets those that only this table still holds; gives their numbers.
-    fn forget(&mut self) -> Vec<u32> {
-        let mut gone = Vec::new();
-        self.by_address.retain(|_, (number, settings)| {
-            let stays = Arc::strong_count(settings) > 1;
-            if !stays {
-                gone.push(*number);
-            }
-            stays
-        });
-        gone
-    }
-}
-
 /// The task.
 pub(super) struct Supervisor {
     program: Program,
@@ -98,8 +61,7 @@ pub(super) struct Supervisor {
     flights: HashMap<EventId, Flight>,
     /// Frames of the main child.
     in_main: usize,
-    bundles: VecDeque<Kept>,
-    settings: SettingsTable,
+    catalog: Catalog,
     strikes: Strikes,
     incidents: UnboundedSender<Incident>,
     figures: Arc<Figures>,
@@ -139,8 +101,7 @@ impl Supervisor {
             cell_used: now,
             flights: HashMap::new(),
             in_main: 0,
-            bundles: VecDeque::new(),
-            settings: SettingsTable::default(),
+            catalog: Catalog::default(),
             strikes: Strikes::default(),
             incidents,
             figures,
@@ -190,31 +151,12 @@ impl Supervisor {
     }
 
     fn install(&mut self, bundle: Arc<Bundle>) {
-        self.bundles.retain(|kept| kept.bundle.number != bundle.number);
-        let index = bundle.sources.keys().cloned().zip(0..).collect();
-        // The same number may stand for other scripts where a bot was made anew.
+        let forgotten = self.catalog.install(bundle);
         for child in [&mut self.main, &mut self.cell, &mut self.spare].into_iter().flatten() {
-            child.bundles.retain(|known| *known != bundle.number);
-        }
-        self.bundles.push_front(Kept { bundle, index });
-        let mut place = 0;
-        let mut gone = Vec::new();
-        self.bundles.retain(|kept| {
-            place += 1;
-            let stays = place <= BUNDLES_KEPT || Arc::strong_count(&kept.bundle) > 1;
-            if !stays {
-                gone.push(kept.bundle.number);
-            }
-            stays
-        });
-        let settings = self.settings.forget();
-        for child in [&mut self.main, &mut self.cell, &mut self.spare].into_iter().flatten() {
-            child.bundles.retain(|known| !gone.contains(known));
-            child.settings.retain(|known| !settings.contains(known));
-            child.say(&Down::Forget { bundles: &gone, settings: &settings });
+            forgotten.tell(child);
         }
         if let Some(spare) = &mut self.spare {
-            warm(spare, &self.bundles);
+            self.catalog.warm(spare);
         }
     }
 
@@ -225,7 +167,7 @@ impl Supervisor {
             flight.fail("the process that runs scripts ended several times while it ran");
             return;
         }
-        let is_known = self.kept(flight.work.frame.bundle).is_some();
+        let is_known = self.catalog.knows(flight.work.frame.bundle);
         if !is_known {
             let bundle = flight.work.frame.bundle;
             flight.fail(&format!("there is no bundle {bundle} of scripts any more"));
@@ -238,7 +180,7 @@ impl Supervisor {
             Place::Main => {
                 self.in_main += 1;
                 if let Some(main) = &mut self.main {
-                    let sent = send(main, &flight.work.frame, &self.bundles, &mut self.settings);
+                    let sent = self.catalog.send(main, &flight.work.frame);
                     if !sent {
                         self.in_main -= 1;
                         flight.fail("one of its scripts is not among those in force");
@@ -252,21 +194,14 @@ impl Supervisor {
         self.step_cell();
     }
 
-    fn kept(&self, number: u64) -> Option<&Kept> {
-        self.bundles.iter().find(|kept| kept.bundle.number == number)
-    }
-
     /// Whether a frame runs a script that ended a process lately.
     fn has_suspect(&mut self, frame: &Frame) -> bool {
         if self.strikes.is_empty() {
             return false;
         }
-        let Some(kept) = self.bundles.iter().find(|kept| kept.bundle.number == frame.bundle) else {
-            return false;
-        };
-        let strikes = &mut self.strikes;
+        let (strikes, catalog) = (&mut self.strikes, &self.catalog);
         frame.runs.iter().filter(|run| run.spared.is_none()).any(|run| {
-            let source = kept.bundle.sources.get(&run.script);
+            let source = catalog.source(frame.bundle, &run.script);
             source.is_some_and(|source| strikes.is_suspect(&run.script, &source.revision))
         })
     }
@@ -286,7 +221,7 @@ impl Supervisor {
                 return;
             };
             self.cell_used = Instant::now();
-            if send(cell, &flight.work.frame, &self.bundles, &mut self.settings) {
+            if self.catalog.send(cell, &flight.work.frame) {
                 self.alone = Some(turn);
             } else if let Some(flight) = self.flights.remove(&turn) {
                 flight.fail("one of its scripts is not among those in force");
@@ -367,117 +302,6 @@ impl Supervisor {
         }
     }
 
-    /// A child has ended: its frames go elsewhere.
-    fn died(&mut self, place: Place) {
-        let gone = match place {
-            Place::Main => self.main.take(),
-            Place::Cell => self.cell.take(),
-        };
-        let Some(gone) = gone else { return };
-        let death = gone.bury();
-        self.figures.note_death();
-        match place {
-            Place::Main => self.replace_main(&death),
-            Place::Cell => {
-                if let Some(turn) = self.alone.take() {
-                    let run =
-                        death.at.iter().find(|(at, _)| *at == turn).map_or(0, |(_, run)| *run);
-                    self.killed(turn, run, &death.why);
-                    self.waiting.push_front(turn);
-                }
-            }
-        }
-        self.keep_spare();
-        self.step_cell();
-    }
-
-    /// The spare takes over, and all frames of the old child are sent to it; but who may have
-    /// ended that one goes to the cell.
-    fn replace_main(&mut self, death: &Death) {
-        self.main = self.spare.take();
-        self.keep_main();
-        let in_main: Vec<EventId> = self
-            .flights
-            .iter()
-            .filter(|(_, flight)| flight.place == Place::Main)
-            .map(|(turn, _)| *turn)
-            .collect();
-        self.in_main = 0;
-        let suspects: Vec<(EventId, usize)> =
-            death.at.iter().filter(|(turn, _)| in_main.contains(turn)).copied().collect();
-        let is_certain = suspects.len() == 1;
-        for turn in in_main {
-            let Some(mut flight) = self.flights.remove(&turn) else { continue };
-            flight.work.host.restart();
-            let suspected = suspects.iter().find(|(at, _)| *at == turn);
-            if let Some((_, run)) = suspected {
-                flight.note_kill(*run);
-                flight.place = Place::Cell;
-            }
-            flight.replays += 1;
-            let is_suspect = suspected.is_some();
-            self.begin(flight);
-            if let (true, true, Some((_, run))) = (is_suspect, is_certain, suspected) {
-                self.strike(turn, *run, &death.why);
-            }
-        }
-    }
-
-    /// A frame ended its process while it was alone.
-    fn killed(&mut self, turn: EventId, run: usize, why: &str) {
-        let Some(flight) = self.flights.get_mut(&turn) else { return };
-        flight.work.host.restart();
-        let kills = flight.note_kill(run);
-        if kills >= self.limits.kills {
-            let path = self.path_of(turn, run);
-            let message = format!(
-                "this handler {why}; it ended the process that runs scripts {kills} times and is \
-                 left out for this event (limit `script_kills`)"
-            );
-            if let Some(flight) = self.flights.get_mut(&turn) {
-                flight.spare(run, path, message);
-            }
-        }
-        self.strike(turn, run, why);
-    }
-
-    fn path_of(&self, turn: EventId, run: usize) -> String {
-        let found = self.flights.get(&turn).and_then(|flight| {
-            let frame = &flight.work.frame;
-            let run = frame.runs.get(run)?;
-            let source = self.kept(frame.bundle)?.bundle.sources.get(&run.script)?;
-            Some(source.path.clone())
-        });
-        found.unwrap_or_default()
-    }
-
-    /// Holds a kill against the script that was running.
-    fn strike(&mut self, turn: EventId, run: usize, why: &str) {
-        let Some(flight) = self.flights.get(&turn) else { return };
-        let frame = &flight.work.frame;
-        let Some(run) = frame.runs.get(run) else { return };
-        let source = self
-            .bundles
-            .iter()
-            .find(|kept| kept.bundle.number == frame.bundle)
-            .and_then(|kept| kept.bundle.sources.get(&run.script));
-        let Some(source) = source else { return };
-        let (script, revision) = (source.name.clone(), source.revision.clone());
-        let kills = self.strikes.add((script.clone(), revision.clone()));
-        let incident = Incident {
-            event: turn,
-            handler: run.handler,
-            path: source.path.clone(),
-            script,
-            revision,
-            why: why.to_owned(),
-            kills,
-            is_condemned: kills == self.limits.kills,
-        };
-        // A bot that is ending does not want to know.
-        let _ = self.incidents.send(incident);
-    }
-
     /// Looks for children that have gone silent, and for places that stand empty.
     fn look(&mut self) {
         let silent = |child: &Option<Child>, is_busy: bool| {
@@ -505,7 +329,7 @@ impl Supervisor {
     fn resend(&mut self) {
         if let Some(main) = &mut self.main {
             for flight in self.flights.values().filter(|flight| flight.place == Place::Main) {
-                send(main, &flight.work.frame, &self.bundles, &mut self.settings);
+                self.catalog.send(main, &flight.work.frame);
             }
         }
     }
@@ -529,7 +353,7 @@ impl Supervisor {
         }
         match Child::start(&self.program, &self.limits, self.threads.count) {
             Ok(mut child) => {
-                warm(&mut child, &self.bundles);
+                self.catalog.warm(&mut child);
                 child.push();
                 self.told_of_failure = false;
                 Some(child)
@@ -550,46 +374,5 @@ async fn heard(child: &mut Option<Child>) -> io::Result<()> {
     match child {
         Some(child) => child.heard().await,
         None => std::future::pending().await,
-    }
-}
-
-/// Tells a child the newest scripts ahead of any frame.
-fn warm(child: &mut Child, bundles: &VecDeque<Kept>) {
-    if let Some(newest) = bundles.front()
-        && !child.bundles.contains(&newest.bundle.number)
-    {
-        child.bundles.push(newest.bundle.number);
-        child.say(&Down::Bundle(&newest.bundle));
-    }
-}
-
-/// Says to a child what a frame names, then the frame; `false` where that cannot be named.
-fn send(
-    child: &mut Child,
-    frame: &Frame,
-    bundles: &VecDeque<Kept>,
-    table: &mut SettingsTable,
-) -> bool {
-    let Some(kept) = bundles.iter().find(|kept| kept.bundle.number == frame.bundle) else {
-        return false;
-    };
-    if !child.bundles.contains(&frame.bundle) {
-        child.bundles.push(frame.bundle);
-        child.say(&Down::Bundle(&kept.bundle));
-    }
-    let mut numbers = Vec::with_capacity(frame.runs.len());
-    for run in &frame.runs {
-        let number = table.number(&run.settings);
-        if child.settings.insert(number) {
-            child.say(&Down::Settings { number, settings: &run.settings });
-        }
-        numbers.push(number);
-    }
-    match frame_out(frame, &kept.index, &numbers) {
-        Some(frame) => {
-            child.say(&Down::Frame(frame));
-            true
-        }
-        None => false,
     }
 }
