@@ -12,6 +12,7 @@ use crate::dispatch::Registry;
 use crate::id::ScriptName;
 use crate::lane::Message;
 use crate::moderation::WordLists;
+use crate::script::lint;
 use crate::script::load::{InForce, Prepared, prepare};
 use crate::script::protocol::{Bundle, HandlerId, Manifest, ScriptError, ScriptHost, Source};
 use crate::turn::EXPIRED;
@@ -134,10 +135,16 @@ impl Scripts {
         &mut self,
         config: &Config,
         sources: Vec<Source>,
+        words: &WordLists,
     ) -> anyhow::Result<(Arc<Registry>, Vec<String>)> {
         let prepared = prepare(&|source| self.host.check(source), &self.in_force, sources);
-        let problems = prepared.problems.iter().map(ToString::to_string).collect();
-        Ok((self.swap(config, prepared)?, problems))
+        let mut problems: Vec<String> = prepared.problems.iter().map(ToString::to_string).collect();
+        let registry = self.swap(config, prepared)?;
+        let manifests: Vec<Manifest> = self.in_force.values().map(|(_, m)| m.clone()).collect();
+        let resolved = crate::config::resolve(config, &manifests).ok();
+        let unknown = resolved.map(|resolved| lint::unknown_lists(&manifests, &resolved, words));
+        problems.extend(unknown.into_iter().flatten().map(|problem| problem.to_string()));
+        Ok((registry, problems))
     }
 
     /// Resolves the settings, and only then swaps.

@@ -48,7 +48,7 @@ impl Bot {
             secret,
         });
         let mut scripts = Scripts::new(host.clone());
-        let (registry, problems) = scripts.first(&config, sources)?;
+        let (registry, problems) = scripts.first(&config, sources, &world.words())?;
         let incidents = host.incidents();
 
         let gauge = Arc::new(Gauge::default());

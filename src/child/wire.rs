@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::TimeMs;
 use crate::id::{EventId, ScriptName};
+use crate::moderation::Found;
 use crate::script::protocol::{
     Answer, Bundle, EventView, Frame, HandlerId, HostCall, HostReply, Manifest, ScriptError,
     ScriptLimits, Source,
@@ -63,6 +64,7 @@ pub(super) struct FrameOut<'a> {
     pub locale: &'a str,
     pub seed: u64,
     pub event: &'a EventView,
+    pub words: &'a [Found],
     pub runs: Vec<RunOut<'a>>,
 }
 
@@ -76,6 +78,7 @@ pub(super) struct FrameIn {
     pub locale: Arc<str>,
     pub seed: u64,
     pub event: EventView,
+    pub words: Vec<Found>,
     pub runs: Vec<RunIn>,
 }
 
@@ -201,6 +204,124 @@ pub(super) fn frame_out<'a>(
         locale: &frame.locale,
         seed: frame.seed,
         event: &frame.event,
+        words: &frame.words,
         runs: runs.collect::<Option<_>>()?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{Element, Quote};
+    use crate::id::{GroupId, PersonId, Ref};
+    use crate::script::protocol::{GroupView, Run};
+    use crate::value::{MemberView, Role, Value};
+
+    fn member(id: i64) -> Arc<MemberView> {
+        Arc::new(MemberView {
+            id: PersonId(id),
+            name: "a".into(),
+            nickname: "阿明".into(),
+            role: Role::Admin,
+            trust: 3,
+            points: -4,
+            tags: vec!["老友".into()],
+            joined_at: 5,
+            messages: 6,
+            warnings: 7,
+            is_bot: false,
+        })
+    }
+
+    /// A frame with something in every field, so that two that stand in another order show.
+    fn frame() -> Frame {
+        let args = ValueMap::from([("n".to_owned(), Value::Int(1))]);
+        let settings = ValueMap::from([("mute".to_owned(), "10m".into())]);
+        let spared = ScriptError {
+            path: "rules/a.rhai".into(),
+            line: 1,
+            column: 2,
+            message: "no".into(),
+            limit: Some("script_kills".into()),
+        };
+        Frame {
+            turn: EventId(11),
+            bundle: 12,
+            now: 13,
+            utc_offset_s: 14,
+            locale: "zh".into(),
+            seed: 15,
+            event: EventView {
+                member: Some(member(1)),
+                group: Some(GroupView { id: GroupId(2), name: "群".into(), members: 3 }),
+                at: 16,
+                message: Some("m".into()),
+                elements: [
+                    Element::Text("你好".into()),
+                    Element::Mention { id: Ref::new("qq", "7"), name: "小红".into() },
+                    Element::Break,
+                ]
+                .into(),
+                quote: Some(Quote { message: "q".into(), text: "什么".into(), author: None }),
+                mentions: vec![member(2)],
+                value: "👍".into(),
+                data: Value::List(vec![Value::Float(0.5), Value::Unit]),
+            },
+            words: vec![Found { list: "ads".into(), words: vec!["刷单".into()] }],
+            runs: vec![Run {
+                script: ScriptName::new("a"),
+                handler: 17,
+                args,
+                settings: Arc::new(settings),
+                shadow: true,
+                spared: Some(Box::new(spared)),
+            }],
+        }
+    }
+
+    #[test]
+    fn a_frame_arrives_as_it_was_sent_in_however_many_pieces() {
+        let frame = frame();
+        let index = HashMap::from([(ScriptName::new("a"), 0)]);
+        let mut bytes = Vec::new();
+        write(&mut bytes, &Down::Forget { bundles: &[3], settings: &[4, 5] });
+        write(&mut bytes, &Down::Frame(frame_out(&frame, &index, &[9]).expect("a known script")));
+        for piece in [1, 7, bytes.len()] {
+            let mut incoming = Incoming::default();
+            let mut heard = Vec::new();
+            for chunk in bytes.chunks(piece) {
+                incoming.push(chunk);
+                while let Some(message) = incoming.next::<DownIn>().expect("well formed") {
+                    heard.push(message);
+                }
+            }
+            let [DownIn::Forget { bundles, settings }, DownIn::Frame(found)] = &heard[..] else {
+                panic!("{heard:?}");
+            };
+            assert_eq!((&bundles[..], &settings[..]), (&[3][..], &[4, 5][..]));
+            same(&frame, found);
+        }
+        assert!(frame_out(&frame, &HashMap::new(), &[9]).is_none());
+    }
+
+    fn same(sent: &Frame, found: &FrameIn) {
+        let (run, sent_run) = (&found.runs[0], &sent.runs[0]);
+        let of = |f: &FrameIn| (f.turn, f.bundle, f.now, f.utc_offset_s, f.seed);
+        assert_eq!(of(found), (sent.turn, sent.bundle, sent.now, sent.utc_offset_s, sent.seed));
+        assert_eq!((&found.event, &found.words), (&sent.event, &sent.words));
+        assert_eq!(found.locale, sent.locale);
+        assert_eq!((run.script, run.handler, run.settings), (0, sent_run.handler, 9));
+        assert_eq!((&run.args, run.shadow), (&sent_run.args, sent_run.shadow));
+        assert_eq!(run.spared.as_ref(), sent_run.spared.as_deref());
+    }
+
+    #[test]
+    fn what_is_no_message_is_an_error() {
+        let mut incoming = Incoming::default();
+        incoming.push(&u32::MAX.to_le_bytes());
+        assert!(incoming.next::<DownIn>().is_err_and(|error| error.contains("announced")));
+        let mut incoming = Incoming::default();
+        incoming.push(&[1, 0, 0, 0, 200]);
+        assert!(incoming.next::<DownIn>().is_err());
+    }
 }

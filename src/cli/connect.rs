@@ -100,6 +100,10 @@ pub fn compile(
         }
     }
     bad.extend(lint::clashes(&good));
+    // What is wrong with settings is told by `check_settings`.
+    if let Ok(resolved) = crate::config::resolve(config, &good) {
+        bad.extend(lint::unknown_lists(&good, &resolved, &words(config).0));
+    }
     Ok((good, bad))
 }
 

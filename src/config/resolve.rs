@@ -53,6 +53,12 @@ impl Resolved {
         let own = community.and_then(|id| self.communities.get(id)?.get(script));
         own.or_else(|| self.everywhere.get(script)).cloned()
     }
+
+    /// What holds for a script anywhere.
+    pub fn everything_about(&self, script: &ScriptName) -> impl Iterator<Item = &Effective> {
+        let layers = std::iter::once(&self.everywhere).chain(self.communities.values());
+        layers.filter_map(move |layer| layer.get(script).map(AsRef::as_ref))
+    }
 }
 
 /// Checks every `[features.X]` and `[rules.X]` against the scripts and layers their settings.
@@ -237,6 +243,7 @@ mod tests {
             about: String::new(),
             settings: settings.iter().enumerate().map(setting).collect(),
             handlers: Vec::new(),
+            lists: Vec::new(),
         }
     }
 

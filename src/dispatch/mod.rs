@@ -6,17 +6,21 @@
 
 mod args;
 mod command;
+mod keywords;
 mod plan;
 
 pub use args::{Flat, flatten};
 pub use command::{Asked, usage, verb};
 pub use plan::{Plan, Registry, configured_key};
 
+use plan::Heard;
+
 use crate::clock::TimeMs;
 use crate::community::Community;
 use crate::config::Limits;
 use crate::event::{Event, EventKind};
 use crate::id::{PersonId, ScriptName};
+use crate::moderation::{Found, Scan, WordLists};
 use crate::refusal::Refusal;
 use crate::script::protocol::{Command, HandlerId, Run, Trigger};
 use crate::value::ValueMap;
@@ -36,6 +40,8 @@ pub struct Dispatch {
     pub which: Vec<String>,
     /// Something was said to the bot that is no command.
     pub unknown: bool,
+    /// Words of the lists that the scripts of `runs` ask about.
+    pub words: Vec<Found>,
 }
 
 /// A command that runs, so that its cooldown can be noted when it went well.
@@ -58,6 +64,7 @@ pub fn dispatch(
     plan: &Plan,
     community: &mut Community,
     event: &Event,
+    lists: &WordLists,
     limits: &Limits,
     now: TimeMs,
 ) -> Dispatch {
@@ -69,7 +76,10 @@ pub fn dispatch(
     let trigger: &dyn Fn(&Trigger) -> bool = match &event.envelope.kind {
         EventKind::Message { elements, to_bot, .. } => {
             let flat = flatten(elements, &event.envelope.account);
-            message(plan, community, event, limits, now, &flat, *to_bot, &mut out);
+            let mut heard = Heard::new(&flat.text, Scan::new(elements, lists));
+            message(plan, community, event, limits, now, (&flat, *to_bot, &mut heard), &mut out);
+            plan.look_up(&out.runs, &mut heard);
+            out.words = heard.scan.found();
             return out;
         }
         EventKind::Button { value, .. } => {
@@ -112,18 +122,16 @@ pub fn dispatch(
 
 /// Rules, then the command, then the other features (decided in this order so that a rule can
 /// stop what comes after it).
-#[expect(clippy::too_many_arguments, reason = "one call site, and each is a different thing")]
 fn message(
     plan: &Plan,
     community: &mut Community,
     event: &Event,
     limits: &Limits,
     now: TimeMs,
-    flat: &Flat,
-    to_bot: bool,
+    (flat, to_bot, heard): (&Flat, bool, &mut Heard<'_>),
     out: &mut Dispatch,
 ) {
-    plan.add_message_runs(true, &flat.text, community, now, &mut out.runs);
+    plan.add_message_runs(true, heard, community, now, &mut out.runs);
     // Bots do not command bots.
     let actor = event.person.and_then(|person| Some((person, community.members.get(&person)?)));
     if let Some((person, member)) = actor
@@ -133,7 +141,7 @@ fn message(
         let asked = command::parse(plan, community, flat, to_bot, now);
         add_command(plan, community, person, asked, limits, now, out);
     }
-    plan.add_message_runs(false, &flat.text, community, now, &mut out.runs);
+    plan.add_message_runs(false, heard, community, now, &mut out.runs);
 }
 
 fn button(

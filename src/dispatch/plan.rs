@@ -1,16 +1,18 @@
 //! The scripts in force, as one community sees them.
 
 use std::collections::HashMap;
+use std::ops::RangeFrom;
 use std::sync::Arc;
 
-use aho_corasick::AhoCorasick;
 use chrono_tz::Tz;
 use regex::Regex;
 
+use super::keywords::{Keywords, Slot};
 use crate::clock::TimeMs;
 use crate::community::Community;
 use crate::config::{Config, Effective, Mode, Resolved};
 use crate::id::ScriptName;
+use crate::moderation::Scan;
 use crate::script::protocol::{Bundle, Command, HandlerId, Manifest, Run, Trigger};
 use crate::value::{Role, ValueMap};
 
@@ -18,30 +20,32 @@ use crate::value::{Role, ValueMap};
 #[derive(Debug)]
 enum Matcher {
     Every,
-    Words(AhoCorasick),
+    Keyword(Slot),
+    Words(Arc<str>),
     Pattern(Regex),
 }
 
-impl Matcher {
-    fn of(trigger: &Trigger) -> Option<Self> {
-        match trigger {
-            Trigger::Message => Some(Self::Every),
-            Trigger::Keyword(words) => AhoCorasick::builder()
-                .ascii_case_insensitive(true)
-                .build(words)
-                .ok()
-                .map(Self::Words),
-            // The lint has compiled it before.
-            Trigger::Regex(pattern) => Regex::new(pattern).ok().map(Self::Pattern),
-            _ => None,
-        }
+/// A message that is held against handlers; what several of them ask is found out once.
+pub(super) struct Heard<'a> {
+    pub(super) text: &'a str,
+    pub(super) scan: Scan<'a>,
+    keywords: Option<Vec<bool>>,
+}
+
+impl<'a> Heard<'a> {
+    pub(super) fn new(text: &'a str, scan: Scan<'a>) -> Self {
+        Self { text, scan, keywords: None }
     }
 
-    fn matches(&self, text: &str) -> bool {
-        match self {
-            Self::Every => true,
-            Self::Words(words) => words.is_match(text),
-            Self::Pattern(pattern) => pattern.is_match(text),
+    fn fits(&mut self, matcher: &Matcher, keywords: &Keywords) -> bool {
+        match matcher {
+            Matcher::Every => true,
+            Matcher::Keyword(slot) => {
+                let found = self.keywords.get_or_insert_with(|| keywords.find(self.text));
+                found.get(*slot).copied().unwrap_or_default()
+            }
+            Matcher::Words(list) => self.scan.has(list),
+            Matcher::Pattern(pattern) => pattern.is_match(self.text),
         }
     }
 }
@@ -59,9 +63,17 @@ struct Installed {
 struct Active {
     installed: Arc<Installed>,
     effective: Arc<Effective>,
+    /// Word lists that its handlers ask about.
+    lists: Vec<Arc<str>>,
 }
 
 impl Active {
+    fn new(installed: Arc<Installed>, effective: Arc<Effective>) -> Self {
+        let named = installed.manifest.lists.iter();
+        let lists = named.filter_map(|used| used.name.resolve(&effective.settings)).collect();
+        Self { installed, effective, lists }
+    }
+
     fn name(&self) -> &ScriptName {
         &self.installed.manifest.name
     }
@@ -97,10 +109,17 @@ pub struct Plan {
     scripts: Vec<Active>,
     /// Verb or alias → script and handler.
     commands: HashMap<String, (usize, HandlerId)>,
+    keywords: Arc<Keywords>,
 }
 
 impl Plan {
-    fn new(timezone: Tz, locale: &str, bundle: Arc<Bundle>, scripts: Vec<Active>) -> Self {
+    fn new(
+        timezone: Tz,
+        locale: &str,
+        bundle: Arc<Bundle>,
+        keywords: Arc<Keywords>,
+        scripts: Vec<Active>,
+    ) -> Self {
         let mut commands = HashMap::new();
         for (index, script) in scripts.iter().enumerate() {
             for (handler, entry) in script.installed.manifest.handlers.iter().enumerate() {
@@ -111,7 +130,7 @@ impl Plan {
                 }
             }
         }
-        Self { timezone, locale: locale.into(), bundle, scripts, commands }
+        Self { timezone, locale: locale.into(), bundle, scripts, commands, keywords }
     }
 
     /// Number of the bundle whose handlers are meant.
@@ -184,7 +203,7 @@ impl Plan {
     pub(super) fn add_message_runs(
         &self,
         rules: bool,
-        text: &str,
+        heard: &mut Heard<'_>,
         community: &Community,
         now: TimeMs,
         runs: &mut Vec<Run>,
@@ -195,9 +214,19 @@ impl Plan {
                 continue;
             }
             for (handler, matcher) in messages {
-                if matcher.matches(text) {
+                if heard.fits(matcher, &self.keywords) {
                     runs.push(script.run(*handler, super::no_args()));
                 }
+            }
+        }
+    }
+
+    /// Looks up every list that the scripts of these runs may ask about.
+    pub(super) fn look_up(&self, runs: &[Run], heard: &mut Heard<'_>) {
+        for run in runs {
+            let script = self.scripts.iter().find(|active| *active.name() == run.script);
+            for list in script.into_iter().flat_map(|active| &active.lists) {
+                heard.scan.has(list);
             }
         }
     }
@@ -266,7 +295,11 @@ impl Registry {
         manifests: impl Iterator<Item = &'a Manifest>,
         bundle: &Arc<Bundle>,
     ) -> Self {
-        let mut installed: Vec<Arc<Installed>> = manifests.map(install).collect();
+        let manifests: Vec<&Manifest> = manifests.collect();
+        let keywords = Arc::new(Keywords::new(manifests.iter().copied()));
+        let mut slots = 0..;
+        let mut installed: Vec<Arc<Installed>> =
+            manifests.into_iter().map(|manifest| install(manifest, &mut slots)).collect();
         installed.sort_by_key(|script| (!script.manifest.is_rule, script.manifest.name.clone()));
         let active = |community: Option<&str>| -> Vec<Active> {
             installed
@@ -274,12 +307,13 @@ impl Registry {
                 .filter_map(|script| {
                     let effective = resolved.effective(community, &script.manifest.name)?;
                     let is_on = effective.enabled && effective.mode != Mode::Off;
-                    is_on.then(|| Active { installed: script.clone(), effective })
+                    is_on.then(|| Active::new(script.clone(), effective))
                 })
                 .collect()
         };
         let (timezone, locale) = (config.bot.timezone, config.bot.locale.as_str());
-        let default = Arc::new(Plan::new(timezone, locale, bundle.clone(), active(None)));
+        let default =
+            Arc::new(Plan::new(timezone, locale, bundle.clone(), keywords.clone(), active(None)));
         let by_key = config
             .communities
             .iter()
@@ -288,6 +322,7 @@ impl Registry {
                     community.timezone.unwrap_or(timezone),
                     community.locale.as_deref().unwrap_or(locale),
                     bundle.clone(),
+                    keywords.clone(),
                     active(Some(&community.id)),
                 );
                 (configured_key(&community.id), Arc::new(plan))
@@ -307,12 +342,18 @@ pub fn configured_key(id: &str) -> String {
     format!("={id}")
 }
 
-fn install(manifest: &Manifest) -> Arc<Installed> {
-    let messages = manifest
-        .handlers
-        .iter()
-        .enumerate()
-        .filter_map(|(id, handler)| Some((id as HandlerId, Matcher::of(&handler.trigger)?)))
-        .collect();
+fn install(manifest: &Manifest, slots: &mut RangeFrom<Slot>) -> Arc<Installed> {
+    let mut messages = Vec::new();
+    for (id, handler) in manifest.handlers.iter().enumerate() {
+        let matcher = match &handler.trigger {
+            Trigger::Message => Some(Matcher::Every),
+            Trigger::Keyword(_) => slots.next().map(Matcher::Keyword),
+            Trigger::Words(list) => Some(Matcher::Words(list.clone())),
+            // The lint has compiled it before.
+            Trigger::Regex(pattern) => Regex::new(pattern).ok().map(Matcher::Pattern),
+            _ => None,
+        };
+        messages.extend(matcher.map(|matcher| (id as HandlerId, matcher)));
+    }
     Arc::new(Installed { manifest: manifest.clone(), messages })
 }

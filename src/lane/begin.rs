@@ -45,7 +45,7 @@ impl Lanes {
         } else {
             let plan = turn.plan.clone();
             let event = turn.event.clone();
-            dispatch(&plan, &mut turn.community, &event, &limits, now)
+            dispatch(&plan, &mut turn.community, &event, &self.world.words(), &limits, now)
         };
         turn.runs = std::mem::take(&mut decided.runs);
         let data = match data {
@@ -63,7 +63,7 @@ impl Lanes {
     /// Hands a frame to the script host.
     pub(super) fn send_to_host(&mut self, id: CommunityId, turn: Box<Turn>, in_turn: InTurn) {
         let Some(lane) = self.lanes.get_mut(&id) else { return };
-        let frame = frame(&turn, in_turn.data.clone());
+        let frame = frame(&turn, &in_turn);
         lane.phase = Phase::Running(Box::new(in_turn));
         self.work.push(Work { frame, host: turn });
     }
@@ -257,7 +257,7 @@ fn note_size(turn: &mut Turn, person: PersonId, counted_before: bool) {
 }
 
 /// Everything that the handlers usually read.
-fn frame(turn: &Turn, data: Value) -> Frame {
+fn frame(turn: &Turn, in_turn: &InTurn) -> Frame {
     let event = &turn.event;
     Frame {
         turn: event.id,
@@ -266,7 +266,8 @@ fn frame(turn: &Turn, data: Value) -> Frame {
         utc_offset_s: turn.local.utc_offset_s,
         locale: turn.plan.locale.clone(),
         seed: event.seed,
-        event: event_view(turn, data),
+        event: event_view(turn, in_turn.data.clone()),
+        words: in_turn.dispatch.words.clone(),
         runs: turn.runs.clone(),
     }
 }

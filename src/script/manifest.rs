@@ -36,6 +36,7 @@ impl Registry {
             about: about(&source.text),
             settings: Vec::new(),
             handlers: Vec::new(),
+            lists: super::lint::named_lists(ast),
         };
         Self { manifest, problems: Vec::new(), arities }
     }

@@ -14,6 +14,7 @@ use crate::clock::TimeMs;
 use crate::effect::Effect;
 use crate::event::{Element, Quote};
 use crate::id::{EventId, GroupId, ScriptName};
+use crate::moderation::Found;
 use crate::refusal::Refusal;
 use crate::value::{MemberView, Value, ValueMap};
 
@@ -58,6 +59,41 @@ pub struct Manifest {
     pub settings: Vec<Setting>,
     /// Handlers in the order in which they were registered; a [`HandlerId`] is an index here.
     pub handlers: Vec<Handler>,
+    /// Word lists that it names, each once.
+    pub lists: Vec<ListUse>,
+}
+
+/// A word list that a script names.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListUse {
+    /// Its name.
+    pub name: ListName,
+    /// Where it is first named, from 1.
+    pub line: usize,
+    /// Column there, from 1.
+    pub column: usize,
+}
+
+/// How a script names a word list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ListName {
+    /// `"ads"`
+    Is(Arc<str>),
+    /// `cfg("list")`: the name is the value of this setting.
+    Setting(String),
+}
+
+impl ListName {
+    /// The name where a script has these settings; `None` where that setting is no text.
+    pub fn resolve(&self, settings: &ValueMap) -> Option<Arc<str>> {
+        match self {
+            Self::Is(name) => Some(name.clone()),
+            Self::Setting(setting) => match settings.get(setting) {
+                Some(Value::Text(name)) => Some(name.as_str().into()),
+                _ => None,
+            },
+        }
+    }
 }
 
 /// A declared setting.
@@ -91,6 +127,8 @@ pub enum Trigger {
     Message,
     /// A message that contains one of the words.
     Keyword(Vec<String>),
+    /// A message with words of a list of this name.
+    Words(Arc<str>),
     /// A message that matches.
     Regex(String),
     /// Somebody joined.
@@ -190,6 +228,8 @@ pub struct Frame {
     pub seed: u64,
     /// What happened.
     pub event: EventView,
+    /// Words of lists that occur in the message, for the lists that its scripts name.
+    pub words: Vec<Found>,
     /// The handlers, in their order: rules by file name, the command, other features.
     pub runs: Vec<Run>,
 }

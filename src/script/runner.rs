@@ -17,7 +17,7 @@ use super::check;
 use super::engine;
 use super::outcome::{Ended, ended};
 use super::protocol::{
-    Answer, Bundle, Done, Frame, HostCalls, Manifest, RunEnd, RunOutcome, ScriptError,
+    Answer, Bundle, Done, Frame, HostCalls, ListUse, Manifest, RunEnd, RunOutcome, ScriptError,
     ScriptLimits, Source, Trigger, Work,
 };
 use super::session::{Running, Session, Stage};
@@ -48,6 +48,7 @@ struct Ready {
     path: String,
     ast: AST,
     handlers: Vec<Entry>,
+    lists: Rc<[ListUse]>,
 }
 
 /// A handler, ready to run.
@@ -144,6 +145,7 @@ impl Runner {
             }
             Err(panic) => return Err(panicked(&*panic, &source.path)),
         };
+        let lists = registry.manifest.lists.into();
         let handlers = registry.manifest.handlers.into_iter();
         let handlers = handlers
             .map(|handler| Entry {
@@ -152,7 +154,7 @@ impl Runner {
                 function: handler.function,
             })
             .collect();
-        Ok(Ready { path: source.path.clone(), ast, handlers })
+        Ok(Ready { path: source.path.clone(), ast, handlers, lists })
     }
 
     /// Runs one handler as a savepoint.
@@ -174,7 +176,7 @@ impl Runner {
             Ok(found) => found,
             Err(error) => return failed(host, error),
         };
-        self.begin(frame, index, host);
+        self.begin(frame, index, Rc::clone(&ready.lists), host);
         let event = EventRef {
             frame: Rc::clone(frame),
             run: index,
@@ -198,7 +200,7 @@ impl Runner {
         self.settle(ended, index, run.is_some_and(|run| run.shadow))
     }
 
-    fn begin(&self, frame: &Rc<Frame>, run: usize, host: Box<dyn HostCalls>) {
+    fn begin(&self, frame: &Rc<Frame>, run: usize, lists: Rc<[ListUse]>, host: Box<dyn HostCalls>) {
         let seed = frame.seed ^ (run as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         self.session.begin(Stage::Running(Box::new(Running {
             frame: Rc::clone(frame),
@@ -210,6 +212,7 @@ impl Runner {
             host_calls: 0,
             printed: Vec::new(),
             print_left: self.session.limits.print_bytes,
+            lists,
         })));
     }
 

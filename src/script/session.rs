@@ -6,6 +6,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Instant;
 
 use rand_chacha::ChaCha8Rng;
@@ -15,7 +16,7 @@ use crate::effect::Effect;
 use super::fault::{Fault, Outcome};
 use super::limits::Meter;
 use super::manifest::Registry;
-use super::protocol::{Frame, HostCall, HostCalls, HostReply, ScriptLimits};
+use super::protocol::{Frame, HostCall, HostCalls, HostReply, ListUse, ScriptLimits};
 use crate::value::Value;
 
 /// State shared by an engine and its runner.
@@ -59,6 +60,8 @@ pub(super) struct Running {
     pub printed: Vec<String>,
     /// Bytes that it may still print.
     pub print_left: usize,
+    /// Word lists that its script names.
+    pub lists: Rc<[ListUse]>,
 }
 
 /// Why a handler was ended from outside its own code.
@@ -125,6 +128,20 @@ impl Session {
         match &mut *self.stage.borrow_mut() {
             Stage::Registering(registry) => Some(work(registry)),
             Stage::Idle | Stage::Running(_) => None,
+        }
+    }
+
+    /// Whether the script that runs names this word list, so that the host has looked it up.
+    pub fn names_list(&self, list: &str) -> bool {
+        match &*self.stage.borrow() {
+            Stage::Running(running) => {
+                let settings = running.frame.runs.get(running.run).map(|run| &run.settings);
+                let is_it = |name: Arc<str>| *name == *list;
+                settings.is_some_and(|settings| {
+                    running.lists.iter().any(|used| used.name.resolve(settings).is_some_and(is_it))
+                })
+            }
+            Stage::Idle | Stage::Registering(_) => false,
         }
     }
 

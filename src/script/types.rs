@@ -48,7 +48,9 @@ impl Shape {
     pub fn of(trigger: &Trigger) -> Self {
         match trigger {
             Trigger::Command(_) => Self::Command,
-            Trigger::Message | Trigger::Keyword(_) | Trigger::Regex(_) => Self::Message,
+            Trigger::Message | Trigger::Keyword(_) | Trigger::Words(_) | Trigger::Regex(_) => {
+                Self::Message
+            }
             Trigger::Join => Self::Join,
             Trigger::Leave => Self::Leave,
             Trigger::JoinRequest => Self::JoinRequest,

@@ -36,7 +36,8 @@ pub(super) fn answer(turn: &mut Turn, name: &str, args: &[Value]) -> Answer {
         "state::incr" => turn.state_incr(&args),
         "state::remove" => turn.state_remove(&args),
         "state::top" => turn.state_top(&args),
-        "words::hits" => turn.words_hits(&args),
+        "words::has" => turn.words_hits(&args).map(|hits| (!hits.is_empty()).into()),
+        "words::hits" => turn.words_hits(&args).map(Value::List),
         "help::list" => Ok(turn.help_list()),
         _ => Err(Stop::Wrong(format!("the host does not know `{name}`"))),
     }
@@ -118,10 +119,9 @@ impl<'a> Args<'a> {
 }
 
 impl Turn {
-    fn words_hits(&self, args: &Args<'_>) -> Answer {
-        let words = self.world.words.read().expect("word lists are only replaced whole").clone();
-        let hits = words.hits(args.text(1)?, args.text(0)?);
-        Ok(Value::List(hits.into_iter().map(Value::Text).collect()))
+    fn words_hits(&self, args: &Args<'_>) -> Result<Vec<Value>, Stop> {
+        let hits = self.world.words().hits(args.text(1)?, args.text(0)?);
+        Ok(hits.into_iter().map(Value::Text).collect())
     }
 
     /// A sentence that is a key of the catalogue, in the community's language; any other text as it is.

@@ -63,6 +63,11 @@ impl World {
         self.limits.read().expect("limits are only replaced whole").clone()
     }
 
+    /// The word lists in force.
+    pub fn words(&self) -> Arc<WordLists> {
+        self.words.read().expect("word lists are only replaced whole").clone()
+    }
+
     /// A group's reference and name.
     pub fn group(&self, id: GroupId) -> Option<GroupPlace> {
         self.places.read().expect("places are only replaced whole").by_id.get(&id).cloned()

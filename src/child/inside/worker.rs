@@ -129,6 +129,7 @@ impl Known {
             locale: frame.locale,
             seed: frame.seed,
             event: frame.event,
+            words: frame.words,
             runs: frame.runs.into_iter().map(run).collect::<Option<_>>()?,
         };
         Some(Job::Frame(Box::new(frame), Arc::clone(bundle)))

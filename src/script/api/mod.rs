@@ -152,7 +152,7 @@ pub(super) enum Needs {
 pub enum Shape {
     /// `command`
     Command,
-    /// `on_message`, `on_keyword`, `on_regex`
+    /// `on_message`, `on_keyword`, `on_words`, `on_regex`
     Message,
     /// `on_reaction`
     Reaction,

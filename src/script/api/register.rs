@@ -34,6 +34,15 @@ pub(super) static ROWS: &[Row] = &[
         "Runs on a message that contains one of the words.",
     ),
     row(
+        "on_words",
+        &[par("list", Ty::Text), par("handler", Ty::Handler)],
+        |call, registry| {
+            let list = call.text(0);
+            registry.add(call, 1, Trigger::Words(list.into()))
+        },
+        "Runs on a message with words of a list (scripts/words/LIST.txt), also where they are written with spaces, in full width or with invisible characters between.",
+    ),
+    row(
         "on_regex",
         &[par("pattern", Ty::Text), par("handler", Ty::Handler)],
         on_regex,

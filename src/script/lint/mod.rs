@@ -5,6 +5,7 @@
 
 mod calls;
 mod chains;
+mod lists;
 mod literals;
 mod names;
 mod permission;
@@ -20,6 +21,8 @@ use super::api::{self, Place, Shape};
 use super::manifest::error_at;
 use super::protocol::{Manifest, ParamKind, ScriptError, Source, Trigger};
 
+pub(super) use lists::named as named_lists;
+pub use lists::unknown_lists;
 pub use names::nearest;
 pub(super) use names::{function_names, is_space, unknown_space};
 

@@ -47,6 +47,17 @@ fn events_members_and_groups_are_read() {
 }
 
 #[test]
+fn words_that_were_looked_up_before_are_not_asked_for() {
+    let result = on_message(
+        "print(words::hits(m, \"ads\")[0]); print(words::has(m, \"ads\")); print(words::has(m, \"x\"));",
+    );
+    assert_eq!(result.first().printed, ["刷单", "true", "false"]);
+    assert_eq!(result.host.calls.len(), 0);
+    let asked = on_message("let list = \"a\" + m.member.name; words::hits(m, list);");
+    assert_eq!(asked.host.calls.len(), 1);
+}
+
+#[test]
 fn times_are_the_turns_own_and_local() {
     prints(
         "print(date()); print(clock()); print(date(0)); print(clock(0));",

@@ -20,6 +20,7 @@ use super::protocol::{
 use super::{InlineHost, duration};
 use crate::event::Element;
 use crate::id::{EventId, GroupId, PersonId, ScriptName};
+use crate::moderation::Found;
 use crate::refusal::Refusal;
 use crate::value::{MemberView, Role, Value, ValueMap};
 
@@ -168,6 +169,7 @@ pub(super) fn frame(runs: &[(&str, u16)]) -> Frame {
             value: String::new(),
             data: Value::Unit,
         },
+        words: vec![Found { list: "ads".into(), words: vec!["刷单".into()] }],
         runs: runs.iter().map(run).collect(),
     }
 }

@@ -133,7 +133,7 @@ fn a_missing_bundle_or_script_fails_with_a_sentence() {
 #[test]
 fn arguments_reach_the_host_as_plain_data() {
     let result = on_message(
-        "let p = red_packet::send(m.member, 100, 3, #{ wish: \"早\" }); state::set(m.group, \"k\", [1, 2.5, true, ()]); words::hits(m, \"ads\"); print(p.id);",
+        "let p = red_packet::send(m.member, 100, 3, #{ wish: \"早\" }); state::set(m.group, \"k\", [1, 2.5, true, ()]); words::hits(m.text, \"ads\"); print(p.id);",
     );
     assert_eq!(result.first().end, RunEnd::Ok);
     let calls = &result.host.calls;

@@ -18,8 +18,10 @@ use super::workspace::{Workspace, beside};
 use crate::bot::Bot;
 use crate::config::{Config, changes, live};
 use crate::id::ScriptName;
+use crate::moderation::WordLists;
+use crate::script::lint;
 use crate::script::load::{InForce, Prepared};
-use crate::script::protocol::ScriptHost;
+use crate::script::protocol::{Manifest, ScriptHost};
 
 pub use outcome::Reloaded;
 
@@ -79,6 +81,7 @@ impl Reloader {
         self.prove(host, &bot.config(), &config, &old, &mut prepared, concerned).await;
         last.transcripts = transcripts;
         problems.extend(prepared.problems.iter().map(ToString::to_string));
+        problems.extend(words.iter().flat_map(|words| unknown_lists(&config, &prepared, words)));
         let words = words.filter(|_| lists != last.lists);
         let has_words = words.is_some();
         match bot.put_in_force(&config, prepared, words).await {
@@ -137,6 +140,15 @@ impl Reloader {
             }
         }
     }
+}
+
+/// Word lists that are not there; with settings that are wrong nothing is put in force anyway.
+fn unknown_lists(config: &Config, prepared: &Prepared, words: &WordLists) -> Vec<String> {
+    let manifests: Vec<Manifest> =
+        prepared.in_force.values().map(|(_, manifest)| manifest.clone()).collect();
+    let resolved = crate::config::resolve(config, &manifests).ok();
+    let problems = resolved.map(|resolved| lint::unknown_lists(&manifests, &resolved, words));
+    problems.into_iter().flatten().map(|problem| problem.to_string()).collect()
 }
 
 /// Scripts that are new or changed, or whose transcript is.
