@@ -1,6 +1,6 @@
 //! The text of a message as words with their places, and words as arguments.
 
-use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfkc_quick};
 
 use crate::clock::TimeMs;
 use crate::community::Community;
@@ -56,33 +56,40 @@ pub fn flatten(elements: &[Element], bot: &Ref) -> Flat {
 
 impl Flat {
     /// The words, split at any white space (WeChat writes U+2005 after a name).
-    pub(super) fn words(&self) -> Vec<Word> {
-        let mut words = Vec::new();
+    pub(super) fn words(&self) -> impl Iterator<Item = Word> {
         let mut at = 0;
-        while at < self.text.len() {
-            if let Some((start, end, id)) = self.mentions.iter().find(|(start, ..)| *start == at) {
-                let text = self.text[*start..*end].to_owned();
-                words.push(Word { text, start: *start, mention: Some(id.clone()) });
-                at = *end;
-                continue;
-            }
-            let rest = &self.text[at..];
-            let white = rest.len() - rest.trim_start().len();
-            if white > 0 {
-                at += white;
-                continue;
-            }
-            let next_mention = self.mentions.iter().map(|(start, ..)| *start).find(|s| *s > at);
-            let end = rest
-                .find(char::is_whitespace)
-                .map_or(self.text.len(), |length| at + length)
-                .min(next_mention.unwrap_or(usize::MAX));
-            let text = self.text[at..end].nfkc().collect();
-            words.push(Word { text, start: at, mention: None });
+        std::iter::from_fn(move || {
+            let rest = self.text.get(at..)?;
+            let start = at + rest.len() - rest.trim_start().len();
+            let (word, end) = self.word(start)?;
             at = end;
-        }
-        words
+            Some(word)
+        })
     }
+
+    /// The word that begins here, and where it ends.
+    fn word(&self, start: usize) -> Option<(Word, usize)> {
+        if let Some((_, end, id)) = self.mentions.iter().find(|(begin, ..)| *begin == start) {
+            let text = self.text.get(start..*end)?.to_owned();
+            return Some((Word { text, start, mention: Some(id.clone()) }, *end));
+        }
+        let rest = self.text.get(start..).filter(|rest| !rest.is_empty())?;
+        let next_mention = self.mentions.iter().map(|(begin, ..)| *begin).find(|at| *at > start);
+        let end = rest
+            .find(char::is_whitespace)
+            .map_or(self.text.len(), |length| start + length)
+            .min(next_mention.unwrap_or(usize::MAX));
+        let text = compatible(self.text.get(start..end)?);
+        Some((Word { text, start, mention: None }, end))
+    }
+}
+
+/// The compatibility form; what most people write is in it already.
+fn compatible(text: &str) -> String {
+    if text.is_ascii() || is_nfkc_quick(text.chars()) == IsNormalized::Yes {
+        return text.to_owned();
+    }
+    text.nfkc().collect()
 }
 
 /// Reads one argument; `None` when it does not fit.
@@ -174,7 +181,7 @@ mod tests {
             Element::Text("\u{2005}５０ 帮忙\n搬家".into()),
         ];
         let flat = flatten(&elements, &bot);
-        let words = flat.words();
+        let words: Vec<Word> = flat.words().collect();
         let texts: Vec<&str> = words.iter().map(|word| word.text.as_str()).collect();
         assert_eq!(texts, ["加积分", "@小 红", "50", "帮忙", "搬家"]);
         assert_eq!(words[1].mention, Some(Ref::new("console", "7")));

@@ -41,8 +41,9 @@ pub(super) fn parse<'p>(
     to_bot: bool,
     now: TimeMs,
 ) -> Asked<'p> {
-    let words = flat.words();
-    let Some(first) = words.first().filter(|word| word.mention.is_none()) else {
+    // Most talk is no command, and its first word says so.
+    let mut words = flat.words();
+    let Some(first) = words.next().filter(|word| word.mention.is_none()) else {
         return Asked::Nothing;
     };
     let verb = first.text.trim_start_matches(['/', '!', '#']);
@@ -50,7 +51,8 @@ pub(super) fn parse<'p>(
     let Some((script, handler, command)) = plan.command(verb) else {
         return if addressed { Asked::Unknown } else { Asked::Nothing };
     };
-    match arguments(command, &words[1..], flat, community, now) {
+    let words: Vec<Word> = words.collect();
+    match arguments(command, &words, flat, community, now) {
         Ok(args) => Asked::Command { script, handler, command, args },
         Err(Misfit::Stranger) => Asked::Stranger(command),
         Err(Misfit::At(fitted)) if addressed || fitted > 0 => {
