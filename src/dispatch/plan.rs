@@ -11,6 +11,7 @@ use crate::clock::TimeMs;
 use crate::community::Community;
 use crate::config::{Config, Effective, Mode, Resolved};
 use crate::id::ScriptName;
+use crate::script::pattern::regex;
 use crate::script::protocol::{Bundle, Command, HandlerId, Manifest, Run, Trigger};
 use crate::value::{Role, ValueMap};
 
@@ -32,7 +33,7 @@ impl Matcher {
                 .ok()
                 .map(Self::Words),
             // The lint has compiled it before.
-            Trigger::Regex(pattern) => Regex::new(pattern).ok().map(Self::Pattern),
+            Trigger::Regex(pattern) => regex(pattern).ok().map(Self::Pattern),
             _ => None,
         }
     }

@@ -136,3 +136,85 @@ fn what_is_switched_off_is_off() {
         assert!(host.check(&source("x", "scripts/x.rhai", false, &text)).is_err(), "{body}");
     }
 }
+
+/// The distance of two names takes their lengths multiplied.
+#[test]
+fn long_names_are_not_compared() {
+    let limits = ScriptLimits { handler_ms: 60_000, operations: 20_000, ..ScriptLimits::default() };
+    for attempt in ["text(k)", "m[k]", "Fn(k).call()"] {
+        let body = format!(
+            "let k = \"\"; k.pad(15000, \"x\"); loop {{ try {{ {attempt} }} catch {{ }} }}"
+        );
+        let bench =
+            Bench::with_limits(&[&format!("on_message(|m| {{ {body} }});")], limits.clone());
+        let result = bench.run(frame(&[("s0", 0)]));
+        assert_eq!(result.limit(), "operations", "{attempt}");
+        assert!(result.first().micros < 3_000_000, "{attempt}: {} µs", result.first().micros);
+    }
+}
+
+/// No number of a script can run over in the domain.
+#[test]
+fn durations_and_weights_have_an_end() {
+    for body in [
+        "after(9223372036854775807, \"x\")",
+        "after(1, \"x\")",
+        "m.member.tag(\"x\".repeat(65))",
+        "m.member.mute(9223372036854775807)",
+        "m.member.warn(\"x\", #{ weight: 9223372036854775807 })",
+    ] {
+        let script = format!("on_message(|m| {{ {body} }}); on_timer(\"x\", |t| {{ }});");
+        let result = Bench::new(&[&script]).run(frame(&[("s0", 0)]));
+        assert!(result.failure().limit.is_none(), "{body}: {:?}", result.failure());
+    }
+    refused("command(\"x\", #{ cooldown: 9223372036854775807 }, |c| { });", "cooldown");
+}
+
+/// What the check says of a script that must not pass.
+#[track_caller]
+fn refused(text: &str, part: &str) {
+    use crate::script::load::source;
+    use crate::script::protocol::ScriptHost;
+    let host = crate::script::InlineHost::new(ScriptLimits::default()).expect("a thread");
+    let problems = host.check(&source("x", "scripts/x.rhai", false, text)).expect_err(text);
+    assert!(problems.len() <= 50 && problems[0].message.len() < 1100);
+    assert!(problems.iter().any(|problem| problem.message.contains(part)), "{problems:?}");
+}
+
+#[test]
+fn registration_has_an_end() {
+    let handler = "fn h(m) { }";
+    refused(&format!("{handler} for i in 0..1000 {{ on_message(h); }}"), "at most 128 handlers");
+    refused("for i in 0..1000 { setting(`s${i}`, 1); }", "at most 64 settings");
+    refused(
+        &format!(
+            "{handler} let a = []; for i in 0..900 {{ a.push(`word ${{i}}`); }} for i in 0..99 {{ on_keyword(a, h); }}"
+        ),
+        "more than 65536 bytes",
+    );
+    refused(&format!("{handler} on_regex(\"(?:\\\\w{{900}}){{9}}\", h);"), "too large");
+    refused("for i in 0..1000 { command(\"\", |c| { }); }", "the pattern is empty");
+    refused(&format!("on_message(|m| {{ {} }});", "foo(); ".repeat(5000)), "no function `foo`");
+    refused(&format!("on_message(|m| {{ {}(1); }});", "a".repeat(30_000)), "no function `aaa");
+}
+
+/// A regular expression takes time linear in the text, times its own size, and nothing ends it.
+#[test]
+fn regular_expressions_have_an_end() {
+    let bomb = "(?:(?:a?b?x?){60}){60}[0-9]";
+    refused(&format!("on_regex(\"{bomb}\", |m| {{ }});"), "10801 places");
+    refused("fn h(m) { } for i in 0..30 { on_regex(`[a-z]{0,90}${i}`, h); }", "at most 2000");
+}
+
+#[test]
+fn regular_expressions_of_honest_size_pass() {
+    let patterns = [
+        "\\\\w{1,40}@\\\\w+",
+        "[\\\\p{Han}]{2,30}加群",
+        "(?i)https?://\\\\S{5,200}",
+        "\\\\d{5,12}",
+    ];
+    for pattern in patterns {
+        Bench::new(&[&format!("on_regex(\"{pattern}\", |m| {{ }});")]);
+    }
+}
