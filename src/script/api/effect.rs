@@ -52,7 +52,10 @@ pub(super) static ROWS: &[Row] = &[
         Place::Global,
         "button",
         &[par("label", Ty::Text), par("value", Ty::Text)],
-        Run::Pure(|call| Ok(Dynamic::from(ButtonRef { label: call.text(0), value: call.text(1) }))),
+        Run::Pure(|call| {
+            let (label, value) = (call.text(0).into(), call.text(1).into());
+            Ok(Dynamic::from(ButtonRef { label, value }))
+        }),
         "A button for a message; a press sends `value` as if it had been typed.",
     )
     .returns(Ty::Button),
@@ -93,7 +96,10 @@ pub(super) fn with_buttons(mut content: Vec<Element>, options: &Map) -> Outcome<
                 "the option `buttons` takes buttons only: make them with `button(label, value)`",
             );
         };
-        content.push(Element::Button { label: button.label.clone(), value: button.value.clone() });
+        content.push(Element::Button {
+            label: button.label.to_string(),
+            value: button.value.to_string(),
+        });
     }
     Ok(content)
 }

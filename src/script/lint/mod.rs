@@ -8,6 +8,7 @@ mod chains;
 mod literals;
 mod names;
 mod permission;
+mod this;
 mod toplevel;
 mod walk;
 
