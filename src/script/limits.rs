@@ -123,6 +123,11 @@ impl Meter {
     }
 }
 
+/// What all handlers of one script may take together for one event, by the clock on the wall.
+pub(super) fn of_an_event(limits: &ScriptLimits) -> Duration {
+    Duration::from_millis(limits.handler_ms) * WALL_FACTOR
+}
+
 /// What this thread has had of a processor; `None` where the system does not tell.
 fn processor_time() -> Option<Duration> {
     #[cfg(any(target_os = "linux", target_os = "android", target_os = "macos"))]

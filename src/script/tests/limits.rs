@@ -306,6 +306,22 @@ fn regular_expressions_have_an_end() {
 }
 
 #[test]
+fn handlers_of_one_script_have_one_time_together() {
+    let spin = "fn h(m) { let n = 0; loop { n += 1; n -= 1; } } for i in 0..100 { on_message(h); }";
+    let limits = ScriptLimits { handler_ms: 10, operations: u64::MAX, ..ScriptLimits::default() };
+    let bench = Bench::with_limits(&[spin, "on_message(|m| { m.reply(\"x\"); });"], limits);
+    let mut runs: Vec<(&str, u16)> = (0..100).map(|handler| ("s0", handler)).collect();
+    runs.push(("s1", 0));
+    let outcomes = bench.run(frame(&runs)).answer.outcomes;
+    let ran = outcomes.iter().filter(|outcome| outcome.micros > 0).count();
+    assert!((2..10).contains(&ran), "{ran}");
+    assert!(
+        matches!(&outcomes[50].end, RunEnd::Failed(error) if error.message.contains("together") || error.message.contains("same event"))
+    );
+    assert_eq!(outcomes[100].effects.len(), 1, "another script has its own time");
+}
+
+#[test]
 fn regular_expressions_of_honest_size_pass() {
     let patterns = [
         "\\\\w{1,40}@\\\\w+",
