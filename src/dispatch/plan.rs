@@ -13,6 +13,7 @@ use crate::community::Community;
 use crate::config::{Config, Effective, Mode, Resolved};
 use crate::id::ScriptName;
 use crate::moderation::Scan;
+use crate::script::pattern::regex;
 use crate::script::protocol::{Bundle, Command, HandlerId, Manifest, Run, Trigger};
 use crate::value::{Role, ValueMap};
 
@@ -350,7 +351,7 @@ fn install(manifest: &Manifest, slots: &mut RangeFrom<Slot>) -> Arc<Installed> {
             Trigger::Keyword(_) => slots.next().map(Matcher::Keyword),
             Trigger::Words(list) => Some(Matcher::Words(list.clone())),
             // The lint has compiled it before.
-            Trigger::Regex(pattern) => Regex::new(pattern).ok().map(Matcher::Pattern),
+            Trigger::Regex(pattern) => regex(pattern).ok().map(Matcher::Pattern),
             _ => None,
         };
         messages.extend(matcher.map(|matcher| (id as HandlerId, matcher)));

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use rhai::{AST, Engine};
 
-use super::manifest::Registry;
+use super::manifest::{MAX_PROBLEMS, Registry};
 use super::outcome::failure;
 use super::protocol::{Manifest, ScriptError, Source};
 use super::session::{Session, Stage};
@@ -37,6 +37,7 @@ pub(super) fn check(
     problems.extend(broken.filter(|broken| problems.iter().all(|known| known.line != broken.line)));
     problems.sort_by_key(|problem| (problem.line, problem.column));
     problems.dedup_by(|a, b| (a.line, a.column, &a.message) == (b.line, b.column, &b.message));
+    problems.truncate(MAX_PROBLEMS);
     if problems.is_empty() { Ok(registry.manifest) } else { Err(problems) }
 }
 

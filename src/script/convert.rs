@@ -6,12 +6,25 @@ use crate::value::{Value, ValueMap};
 
 use super::fault::{Fault, Outcome};
 use super::types::{ButtonRef, EventRef, GroupRef, MemberRef};
+use super::weight::Weight;
 
 /// Deepest nesting that is taken out of a script.
 const MAX_DEPTH: usize = 32;
 
+/// Most text and most entries that are taken out of a script in one value: more than a script
+/// could read back. Entries of a script may share one text; outside each has its own.
+const MAX_BYTES: usize = 64 * 1024;
+const MAX_ENTRIES: usize = 4096;
+
 /// From a script.
 pub(super) fn from_script(value: &Dynamic) -> Outcome<Value> {
+    let weight = Weight::of(value);
+    if weight.bytes > MAX_BYTES || weight.entries > MAX_ENTRIES {
+        return Fault::wrong(format!(
+            "this value is too large to be kept or passed on ({} bytes, {} entries; at most {MAX_BYTES} and {MAX_ENTRIES}): keep less",
+            weight.bytes, weight.entries
+        ));
+    }
     convert(value, 0)
 }
 
@@ -29,6 +42,9 @@ fn convert(value: &Dynamic, depth: usize) -> Outcome<Value> {
         return Ok(Value::Int(value));
     }
     if let Ok(value) = value.as_float() {
+        if !value.is_finite() {
+            return Fault::wrong(format!("{value} is no number that can be kept or passed on"));
+        }
         return Ok(Value::Float(value));
     }
     if let Some(text) = text_of(value) {

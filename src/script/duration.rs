@@ -3,7 +3,11 @@
 //! One parser for scripts, commands and configuration, so that a duration means the same wherever
 //! it is typed.
 
-/// Reads a duration; milliseconds. `None` when it is not one, is negative or does not fit.
+/// Longest duration, ms: a hundred years, so that a present and a duration always have a sum.
+pub const MAX_MS: i64 = 36_525 * 24 * 3_600_000;
+
+/// Reads a duration; milliseconds. `None` when it is not one, is negative or longer than
+/// [`MAX_MS`].
 ///
 /// Parts may be joined (`1h30m`, `1小时30分`); a number without a unit is not a duration, because
 /// nobody agrees on what it would mean.
@@ -22,7 +26,7 @@ pub fn parse(text: &str) -> Option<i64> {
         total = total.checked_add(count.checked_mul(unit)?)?;
         rest = after.get(unit_len..)?;
     }
-    Some(total)
+    (total <= MAX_MS).then_some(total)
 }
 
 /// Milliseconds of one unit.
@@ -79,8 +83,17 @@ mod tests {
 
     #[test]
     fn refuses_what_is_not_a_duration() {
-        for text in ["", "10", "m", "-5m", "10x", "9999999999999999999d", "99999999999999d", "1h 2"]
-        {
+        for text in [
+            "",
+            "10",
+            "m",
+            "-5m",
+            "10x",
+            "9999999999999999999d",
+            "99999999999999d",
+            "5300w",
+            "1h 2",
+        ] {
             assert_eq!(parse(text), None, "{text}");
         }
     }

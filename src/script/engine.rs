@@ -10,7 +10,7 @@ use rhai::packages::{
 use rhai::{Engine, OptimizationLevel, Token};
 
 use super::session::Session;
-use super::{api, limits, strings};
+use super::{api, containers, limits, sorting, strings};
 
 /// Keywords that a script has no use for and a hostile one has: `eval` nests without measure,
 /// `curry` makes values that only a deep stack can drop.
@@ -45,6 +45,8 @@ pub(super) fn build(session: &Rc<Session>) -> Engine {
     free_words(&mut engine);
     limits::install(&mut engine, session);
     strings::install(&mut engine, session);
+    containers::install(&mut engine, session);
+    sorting::install(&mut engine, session);
     api::install(&mut engine, session);
     engine
 }

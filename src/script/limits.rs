@@ -1,11 +1,17 @@
 //! The limits of a handler that Rhai does not hold by itself.
 //!
 //! Rhai's own operation count starts again inside native callbacks (`map`, `sort`), and index
-//! assignment (`m[k] = v`) is not measured at all. So operations and time are counted here, in
-//! `on_progress`, and what a handler keeps alive is measured every [`WEIGH_EVERY`] variable
-//! accesses: between two measurements it can add at most that many values of legal size.
+//! assignment (`m[k] = v`) measures what is put in, but not what it is put into. So operations and
+//! time are counted here, in `on_progress`, and what a handler keeps alive is measured every
+//! [`WEIGH_EVERY`] accesses to variables: between two measurements it can add at most that many
+//! values of legal size. Only the variables of the function that runs are in sight, so accesses
+//! are counted for each depth of calls: a function that reads the same variable again and again
+//! must not draw all measurements to itself.
+//!
+//! A function that works on `this` alone can grow it unseen until its time is over. What leaves a
+//! script is therefore measured once more where it leaves: in `convert`, `containers`, `strings`.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -13,16 +19,23 @@ use rhai::{Dynamic, Engine, EvalAltResult, Position, Scope};
 
 use super::protocol::ScriptLimits;
 use super::session::{End, Session};
+use super::weight::Weight;
 
-/// Operations between two looks at the clock; a look each time would cost half as much again.
-const CLOCK_EVERY: u64 = 64;
+/// Operations between two looks at the clock; a look each time would cost half as much again. One
+/// operation can copy a megabyte.
+const CLOCK_EVERY: u64 = 16;
 
 /// A handler may take this many times `handler_ms` by the clock on the wall, if it had the
 /// processor for less than `handler_ms` of it: on a busy machine it is not the script that is slow.
 const WALL_FACTOR: u32 = 4;
 
-/// Variable accesses between two measurements of what a handler keeps alive.
-const WEIGH_EVERY: u32 = 128;
+/// Accesses to variables at one depth of calls between two measurements of what is kept alive
+/// there: few where there is little to measure, so that a measurement is never the larger part of
+/// the work.
+const WEIGH_EVERY: std::ops::RangeInclusive<u32> = 32..=128;
+
+/// Entries whose measurement is worth waiting one more access for.
+const ENTRIES_PER_ACCESS: usize = 8;
 
 /// One handler's variables may hold this many times the entries of one array.
 const ENTRIES_FACTOR: usize = 8;
@@ -39,7 +52,8 @@ const MAX_EXPR_DEPTH: usize = 64;
 #[derive(Debug)]
 pub(super) struct Meter {
     operations: Cell<u64>,
-    accesses: Cell<u32>,
+    /// By depth of calls, accesses to variables until the next measurement.
+    until_weighed: RefCell<Vec<u32>>,
     started: Cell<Instant>,
     /// Processor time of this thread when the clock was first looked at.
     processor: Cell<Option<Duration>>,
@@ -50,7 +64,7 @@ impl Meter {
     pub fn new() -> Self {
         Self {
             operations: Cell::new(0),
-            accesses: Cell::new(0),
+            until_weighed: RefCell::default(),
             started: Cell::new(Instant::now()),
             processor: Cell::new(None),
         }
@@ -59,9 +73,29 @@ impl Meter {
     /// Begins a handler.
     pub fn start(&self) {
         self.operations.set(0);
-        self.accesses.set(0);
+        self.until_weighed.borrow_mut().clear();
         self.started.set(Instant::now());
         self.processor.set(None);
+    }
+
+    /// Counts an access at this depth; whether it is time to measure.
+    fn is_due(&self, depth: usize) -> bool {
+        let mut counters = self.until_weighed.borrow_mut();
+        if counters.len() <= depth {
+            counters.resize(depth + 1, *WEIGH_EVERY.start());
+        }
+        let Some(left) = counters.get_mut(depth) else { return true };
+        *left = left.saturating_sub(1);
+        *left == 0
+    }
+
+    /// Waits for the next measurement at this depth.
+    fn weighed(&self, depth: usize, entries: usize) {
+        let waits = u32::try_from(entries / ENTRIES_PER_ACCESS).unwrap_or(u32::MAX);
+        let waits = waits.clamp(*WEIGH_EVERY.start(), *WEIGH_EVERY.end());
+        if let Some(left) = self.until_weighed.borrow_mut().get_mut(depth) {
+            *left = waits;
+        }
     }
 
     /// Operations since [`Self::start`].
@@ -92,6 +126,11 @@ impl Meter {
         let used = used.map_or(wall, |(now, first)| now.saturating_sub(first));
         used > limit || wall > limit * WALL_FACTOR
     }
+}
+
+/// What all handlers of one script may take together for one event, by the clock on the wall.
+pub(super) fn of_an_event(limits: &ScriptLimits) -> Duration {
+    Duration::from_millis(limits.handler_ms) * WALL_FACTOR
 }
 
 /// What this thread has had of a processor; `None` where the system does not tell.
@@ -129,13 +168,13 @@ pub(super) fn install(engine: &mut Engine, session: &Rc<Session>) {
     // Rhai marks `on_var` deprecated to say that it may change; the version is pinned by the lock.
     #[allow(deprecated)]
     engine.on_var(move |_, _, context| {
-        let meter = &weighed.meter;
-        let accesses = meter.accesses.get() + 1;
-        meter.accesses.set(accesses);
-        if !accesses.is_multiple_of(WEIGH_EVERY) {
+        let depth = context.call_level();
+        if !weighed.meter.is_due(depth) {
             return Ok(None);
         }
-        weigh(&weighed, context.scope(), context.this_ptr()).map(|()| None)
+        let entries = weigh(&weighed, context.scope(), context.this_ptr())?;
+        weighed.meter.weighed(depth, entries);
+        Ok(None)
     });
 }
 
@@ -173,14 +212,14 @@ fn count(session: &Session) -> Option<Dynamic> {
     None
 }
 
-/// Measures everything that the variables in sight keep alive.
+/// Measures everything that the variables in sight keep alive; their entries.
 fn weigh(
     session: &Session,
     scope: &Scope,
     this: Option<&Dynamic>,
-) -> Result<(), Box<EvalAltResult>> {
+) -> Result<usize, Box<EvalAltResult>> {
     let ScriptLimits { entries, string_bytes, .. } = session.limits;
-    let mut weight = Weight { entries: 0, bytes: 0, depth: 0 };
+    let mut weight = Weight::default();
     if let Some(value) = this {
         weight.add(value);
     }
@@ -204,37 +243,8 @@ fn weigh(
             ),
         }
     } else {
-        return Ok(());
+        return Ok(weight.entries);
     };
     session.end_with(end);
     Err(EvalAltResult::ErrorTerminated(Dynamic::UNIT, Position::NONE).into())
-}
-
-/// What values keep alive.
-struct Weight {
-    entries: usize,
-    bytes: usize,
-    depth: usize,
-}
-
-impl Weight {
-    /// Adds one value with all that is in it.
-    fn add(&mut self, value: &Dynamic) {
-        self.depth += 1;
-        if let Ok(array) = value.as_array_ref() {
-            self.entries += array.len();
-            for item in array.iter() {
-                self.add(item);
-            }
-        } else if let Ok(map) = value.as_map_ref() {
-            self.entries += map.len();
-            for (key, item) in map.iter() {
-                self.bytes += key.len();
-                self.add(item);
-            }
-        } else if let Ok(text) = value.as_immutable_string_ref() {
-            self.bytes += text.len();
-        }
-        self.depth -= 1;
-    }
 }

@@ -8,8 +8,24 @@ use rhai::{AST, Position};
 use crate::value::Value;
 
 use super::api::{Call, Shape};
-use super::fault::Outcome;
+use super::diagnostic::shortened;
+use super::fault::{Fault, Outcome};
+use super::pattern;
 use super::protocol::{Handler, Manifest, ScriptError, Setting, Source, Trigger};
+
+/// Handlers of one script. Its functions are counted by Rhai, but a loop can register one function
+/// any number of times.
+const MAX_HANDLERS: usize = 128;
+
+/// Settings of one script.
+const MAX_SETTINGS: usize = 64;
+
+/// Places of all regular expressions of one script, see [`pattern::places`]: so many take a
+/// quarter of a second on the longest messages.
+const MAX_PLACES: usize = 2000;
+
+/// Problems that are told of one script at once; nobody mends more before the next look.
+pub(super) const MAX_PROBLEMS: usize = 50;
 
 /// The collector of one script.
 pub(super) struct Registry {
@@ -19,6 +35,10 @@ pub(super) struct Registry {
     pub problems: Vec<ScriptError>,
     /// Numbers of parameters of the script's functions.
     arities: BTreeMap<String, Vec<usize>>,
+    /// Bytes of the words and patterns that were registered.
+    bytes: usize,
+    /// Places of the regular expressions that were registered.
+    places: usize,
 }
 
 impl Registry {
@@ -38,17 +58,21 @@ impl Registry {
             handlers: Vec::new(),
             lists: super::lint::named_lists(ast),
         };
-        Self { manifest, problems: Vec::new(), arities }
+        Self { manifest, problems: Vec::new(), arities, bytes: 0, places: 0 }
     }
 
     /// Notes a problem of this call.
     pub fn problem(&mut self, call: &Call, message: impl Into<String>) {
+        if self.problems.len() >= MAX_PROBLEMS {
+            return;
+        }
         let problem = error_at(&self.manifest.path, call.at, message.into());
         self.problems.push(problem);
     }
 
     /// Registers the handler that stands at this argument.
     pub fn add(&mut self, call: &Call, index: usize, trigger: Trigger) -> Outcome<()> {
+        self.check_room(call, &trigger)?;
         let function = call.handler(index)?.fn_name().to_owned();
         let arities = self.arities.get(&function).map(Vec::as_slice).unwrap_or_default();
         if !arities.contains(&1) {
@@ -75,8 +99,47 @@ impl Registry {
         Ok(())
     }
 
+    /// Whether one more handler may be registered, and its words with it.
+    fn check_room(&mut self, call: &Call, trigger: &Trigger) -> Outcome<()> {
+        if self.manifest.handlers.len() >= MAX_HANDLERS {
+            return Fault::limit(
+                "handlers",
+                format!("a script registers at most {MAX_HANDLERS} handlers: split it into two"),
+            );
+        }
+        self.bytes += bytes_of(trigger);
+        let limit = call.session.limits.source_bytes;
+        if self.bytes > limit {
+            return Fault::limit(
+                "source_bytes",
+                format!(
+                    "the words and patterns of this script have more than {limit} bytes together: put them into scripts/words/"
+                ),
+            );
+        }
+        if let Trigger::Regex(text) = trigger {
+            self.places = self.places.saturating_add(pattern::places(text));
+        }
+        if self.places > MAX_PLACES {
+            return Fault::limit(
+                "regex",
+                format!(
+                    "the regular expressions of this script are too large together ({} places, at most {MAX_PLACES}): write smaller numbers in `{{…}}`, or use on_keyword",
+                    self.places
+                ),
+            );
+        }
+        Ok(())
+    }
+
     /// Declares a setting.
-    pub fn setting(&mut self, call: &Call, name: String, default: Value) {
+    pub fn setting(&mut self, call: &Call, name: String, default: Value) -> Outcome<()> {
+        if self.manifest.settings.len() >= MAX_SETTINGS {
+            return Fault::limit(
+                "settings",
+                format!("a script declares at most {MAX_SETTINGS} settings: split it into two"),
+            );
+        }
         if let Some(first) = self.manifest.settings.iter().find(|setting| setting.name == name) {
             let line = first.line;
             self.problem(
@@ -85,7 +148,7 @@ impl Registry {
                     "the setting `{name}` is declared on line {line} already: remove one of the two"
                 ),
             );
-            return;
+            return Ok(());
         }
         let reserved = matches!(name.as_str(), "enabled" | "mode");
         if reserved
@@ -98,10 +161,11 @@ impl Registry {
                 "use lower-case Latin letters, digits and `_`, because it is a key in config.toml"
             };
             self.problem(call, format!("`{name}` cannot name a setting: {reason}"));
-            return;
+            return Ok(());
         }
         let line = call.at.line().unwrap_or(0);
         self.manifest.settings.push(Setting { name, default, line });
+        Ok(())
     }
 
     /// Every verb and alias of a script is there once.
@@ -128,13 +192,27 @@ impl Registry {
     }
 }
 
+/// Bytes of the words and patterns of a trigger.
+fn bytes_of(trigger: &Trigger) -> usize {
+    let sum = |words: &[String]| words.iter().map(String::len).sum();
+    match trigger {
+        Trigger::Keyword(words) | Trigger::Reaction(words) => sum(words),
+        Trigger::Regex(text) | Trigger::Timer(text) => text.len(),
+        Trigger::Command(command) => {
+            let params: usize = command.params.iter().map(|param| param.name.len()).sum();
+            command.verb.len() + sum(&command.alias) + params + command.help.len()
+        }
+        _ => 0,
+    }
+}
+
 /// An error at a place.
 pub(super) fn error_at(path: &str, at: Position, message: String) -> ScriptError {
     ScriptError {
         path: path.to_owned(),
         line: at.line().unwrap_or(0),
         column: at.position().unwrap_or(0),
-        message,
+        message: shortened(&message),
         limit: None,
     }
 }

@@ -14,6 +14,7 @@ pub mod host;
 pub mod lint;
 pub mod load;
 pub mod pattern;
+mod containers;
 mod convert;
 mod engine;
 mod fault;
@@ -22,9 +23,11 @@ mod manifest;
 mod outcome;
 mod runner;
 mod session;
+mod sorting;
 mod strings;
 mod syntax;
 mod types;
+mod weight;
 #[cfg(test)]
 mod tests;
 

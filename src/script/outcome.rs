@@ -3,6 +3,7 @@
 use rhai::{Dynamic, EvalAltResult, Position};
 
 use super::convert::text_of;
+use super::diagnostic::shortened;
 use super::lint::nearest;
 use super::manifest::error_at;
 use super::protocol::{RunEnd, ScriptError};
@@ -113,7 +114,7 @@ fn mistake(error: &EvalAltResult) -> String {
 
 /// What `throw` gave.
 fn thrown(value: &Dynamic) -> String {
-    text_of(value).unwrap_or_else(|| format!("the script threw {value}"))
+    text_of(value).unwrap_or_else(|| shortened(&format_args!("the script threw {value}")))
 }
 
 /// `foo (i64, &str)` → a sentence.

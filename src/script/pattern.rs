@@ -3,9 +3,14 @@
 //! Only the pattern is read here; matching it against what a member typed is the dispatcher's
 //! part.
 
+use regex::{Regex, RegexBuilder};
+use regex_syntax::hir::{Hir, HirKind};
 use rhai::is_valid_identifier;
 
 use super::protocol::{Param, ParamKind};
+
+/// Largest form of one compiled regular expression, bytes; `\w{40}` takes half of it.
+const REGEX_BYTES: usize = 4 * 1024 * 1024;
 
 /// Names that a parameter may not take, because they already mean something on every event.
 const TAKEN: [&str; 3] = ["member", "group", "at"];
@@ -59,6 +64,38 @@ pub fn parse(pattern: &str) -> Result<(String, Vec<Param>), String> {
         params.push(param);
     }
     Ok((verb.to_owned(), params))
+}
+
+/// Compiles the pattern of `on_regex`, in the lint as in the dispatcher.
+///
+/// # Errors
+/// What the compiler says; also for a pattern that is short but becomes huge.
+pub fn regex(pattern: &str) -> Result<Regex, regex::Error> {
+    RegexBuilder::new(pattern).size_limit(REGEX_BYTES).dfa_size_limit(REGEX_BYTES).build()
+}
+
+/// How many places of a text a pattern can be at, at once: the time that one character may take.
+///
+/// Rust's `regex` takes time linear in the text, but times this; and it runs on every message,
+/// where nothing can end it.
+pub fn places(pattern: &str) -> usize {
+    regex_syntax::parse(pattern).map_or(0, |parsed| places_of(&parsed))
+}
+
+fn places_of(part: &Hir) -> usize {
+    match part.kind() {
+        HirKind::Empty | HirKind::Look(_) => 0,
+        HirKind::Literal(literal) => literal.0.len(),
+        HirKind::Class(_) => 1,
+        HirKind::Repetition(repeated) => {
+            let times = repeated.max.unwrap_or(repeated.min.saturating_add(1)).max(1);
+            places_of(&repeated.sub).saturating_mul(usize::try_from(times).unwrap_or(usize::MAX))
+        }
+        HirKind::Capture(group) => places_of(&group.sub),
+        HirKind::Concat(parts) | HirKind::Alternation(parts) => {
+            parts.iter().map(places_of).fold(0, usize::saturating_add)
+        }
+    }
 }
 
 /// Checks the form of a verb or alias.

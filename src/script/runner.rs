@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
@@ -15,6 +16,7 @@ use crate::id::{EventId, ScriptName};
 use super::api::Shape;
 use super::check;
 use super::engine;
+use super::limits;
 use super::outcome::{Ended, ended};
 use super::protocol::{
     Answer, Bundle, Done, Frame, HostCalls, ListUse, Manifest, RunEnd, RunOutcome, ScriptError,
@@ -89,6 +91,7 @@ impl Runner {
         self.forget_old(bundle);
         let frame = Rc::new(frame);
         let mut answer = Answer { turn: frame.turn, outcomes: Vec::new(), restart: false };
+        let mut spent: BTreeMap<&ScriptName, Duration> = BTreeMap::new();
         for (index, run) in frame.runs.iter().enumerate() {
             if let Some(error) = &run.spared {
                 let ran = failed(host, (**error).clone());
@@ -104,11 +107,17 @@ impl Runner {
                 Some(source) => self.compile(source),
                 None => Rc::new(Err(gone(&run.script, frame.bundle))),
             };
-            let ran = self.run_one(&frame, index, &compiled, host);
+            let spent = spent.entry(&run.script).or_default();
+            let ran = if *spent > limits::of_an_event(&self.session.limits) {
+                failed(host, exhausted(&compiled, *spent))
+            } else {
+                self.run_one(&frame, index, &compiled, host)
+            };
             host = ran.host;
             if let Some(observer) = &self.observer {
                 observer.ended();
             }
+            *spent += Duration::from_micros(ran.outcome.micros);
             if ran.restart {
                 answer.outcomes.clear();
                 answer.restart = true;
@@ -282,6 +291,19 @@ fn failed(host: Box<dyn HostCalls>, error: ScriptError) -> Ran {
 
 fn without_place(path: &str, message: String) -> ScriptError {
     ScriptError { path: path.to_owned(), line: 0, column: 0, message, limit: None }
+}
+
+/// A script may register many handlers for one event, each within its own limit.
+fn exhausted(compiled: &Compiled, spent: Duration) -> ScriptError {
+    let path = match compiled {
+        Ok(ready) => &ready.path,
+        Err(error) => &error.path,
+    };
+    let message = format!(
+        "the handlers of this script that heard the same event took {} ms before this one: do less, or do it in one handler",
+        spent.as_millis()
+    );
+    ScriptError { limit: Some("handler_ms".into()), ..without_place(path, message) }
 }
 
 fn gone(script: &ScriptName, bundle: u64) -> ScriptError {

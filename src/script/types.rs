@@ -30,13 +30,13 @@ pub(super) struct MemberRef(pub Arc<MemberView>);
 #[derive(Clone)]
 pub(super) struct GroupRef(pub GroupView);
 
-/// A button on its way into a message.
+/// A button on its way into a message. Copies share its texts, as copies of a text do.
 #[derive(Clone)]
 pub(super) struct ButtonRef {
     /// What is written on it.
-    pub label: String,
+    pub label: Rc<str>,
     /// What a press sends.
-    pub value: String,
+    pub value: Rc<str>,
 }
 
 /// A refusal in a `catch`.

@@ -13,6 +13,9 @@ use crate::value::Role;
 /// Longest life of a mute, ms: 30 days, the longest that platforms take.
 const MUTE_MAX_MS: i64 = 30 * 24 * 3_600_000;
 
+/// Tags of one member; every view of her carries them.
+const TAGS_MAX: usize = 50;
+
 /// Why an effect is not performed.
 type Skip = &'static str;
 
@@ -115,8 +118,8 @@ impl Turn {
                 })?;
             }
             Effect::Admit { yes, reason } => self.admit(script, yes, reason)?,
-            Effect::Tag { person, tag } => self.tag(person, tag, true),
-            Effect::Untag { person, tag } => self.tag(person, tag, false),
+            Effect::Tag { person, tag } => self.tag(person, tag, true)?,
+            Effect::Untag { person, tag } => self.tag(person, tag, false)?,
             Effect::After { delay_ms, name, data } => {
                 self.wake_later(script, delay_ms, name, &data)?;
             }
@@ -257,13 +260,17 @@ impl Turn {
         self.audit(script, "warn", object, reason);
     }
 
-    fn tag(&mut self, person: PersonId, tag: String, add: bool) {
-        let Some(member) = self.community.members.get_mut(&person) else { return };
+    fn tag(&mut self, person: PersonId, tag: String, add: bool) -> Result<(), Skip> {
+        let Some(member) = self.community.members.get_mut(&person) else { return Ok(()) };
         member.tags.retain(|old| *old != tag);
         if add {
+            if member.tags.len() >= TAGS_MAX {
+                return Err("a member has no more than 50 tags");
+            }
             member.tags.push(tag);
         }
         self.made.members.push(person);
+        Ok(())
     }
 
     /// A timer of the same script, name and place that already waits is replaced.

@@ -329,7 +329,8 @@ impl Turn {
 
     fn duration_setting(&self, name: &str, default_ms: i64) -> i64 {
         match self.setting(name) {
-            Some(Value::Int(ms)) => *ms,
+            // A setting is any number; the present and a duration must have a sum.
+            Some(Value::Int(ms)) => (*ms).clamp(0, duration::MAX_MS),
             Some(Value::Text(text)) => duration::parse(text).unwrap_or(default_ms),
             _ => default_ms,
         }

@@ -1,5 +1,7 @@
 //! Host calls of `state::`: what a script remembers, for a community, a group or a member.
 
+use std::cmp::Reverse;
+
 use super::calls::Args;
 use super::{Stop, Turn, Undo};
 use crate::community::{Scope, StateKey};
@@ -69,7 +71,7 @@ impl Turn {
                 self.community.members.get(person).is_some_and(|m| m.is_here() && !m.is_bot)
             })
             .collect();
-        rows.sort_by_key(|(person, number)| (-number, *person));
+        rows.sort_by_key(|(person, number)| (Reverse(*number), *person));
         let rows = rows.into_iter().take(count).map(|(person, number)| {
             let member = self.community.view(person, self.now);
             Value::map([

@@ -171,7 +171,7 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// A duration in ms, at least 1.
+    /// A duration in ms, at least 1 and at most [`duration::MAX_MS`].
     pub fn duration(&self, index: usize) -> Outcome<i64> {
         let value = self.arg(index);
         let ms = match value.and_then(text_of) {
@@ -179,7 +179,7 @@ impl<'a> Call<'a> {
             None => Some(self.int(index)),
         };
         match ms {
-            Some(ms) if ms > 0 => Ok(ms),
+            Some(ms) if (1..=duration::MAX_MS).contains(&ms) => Ok(ms),
             _ => Fault::wrong(format!(
                 "`{}` takes a duration such as \"10m\" or \"2小时\", got `{}`",
                 self.name(),

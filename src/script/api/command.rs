@@ -115,7 +115,7 @@ fn trust(value: &Dynamic) -> Result<u8, String> {
 fn cooldown(value: &Dynamic) -> Result<i64, String> {
     let ms = match text_of(value) {
         Some(text) => duration::parse(&text),
-        None => value.as_int().ok().filter(|ms| *ms >= 0),
+        None => value.as_int().ok().filter(|ms| (0..=duration::MAX_MS).contains(ms)),
     };
     ms.ok_or_else(|| {
         format!("the option `cooldown` takes a duration such as \"60s\", got `{value}`")

@@ -46,13 +46,16 @@ pub(super) static ROWS: &[Row] = &[
         "after",
         &[par("delay", Ty::Duration), par("name", Ty::Text), opt("data", Ty::Any)],
         after,
-        "Wakes `on_timer(name, …)` of this script later; `data` is what it gets as `t.data`.",
+        "Wakes `on_timer(name, …)` of this script later, in a second at the soonest; `data` is what it gets as `t.data`.",
     ),
     Row::new(
         Place::Global,
         "button",
         &[par("label", Ty::Text), par("value", Ty::Text)],
-        Run::Pure(|call| Ok(Dynamic::from(ButtonRef { label: call.text(0), value: call.text(1) }))),
+        Run::Pure(|call| {
+            let (label, value) = (call.text(0).into(), call.text(1).into());
+            Ok(Dynamic::from(ButtonRef { label, value }))
+        }),
         "A button for a message; a press sends `value` as if it had been typed.",
     )
     .returns(Ty::Button),
@@ -93,7 +96,10 @@ pub(super) fn with_buttons(mut content: Vec<Element>, options: &Map) -> Outcome<
                 "the option `buttons` takes buttons only: make them with `button(label, value)`",
             );
         };
-        content.push(Element::Button { label: button.label.clone(), value: button.value.clone() });
+        content.push(Element::Button {
+            label: button.label.to_string(),
+            value: button.value.to_string(),
+        });
     }
     Ok(content)
 }
@@ -130,7 +136,14 @@ fn say_in(call: &Call) -> Outcome<Effect> {
     Ok(Effect::Say { group, content: content(&call.text(1)), slot: None })
 }
 
+/// Shortest wait of a timer, ms: each one is an event that is kept, and timers can set timers.
+const AFTER_MIN_MS: i64 = 1000;
+
 fn after(call: &Call) -> Outcome<Effect> {
     let data = call.arg(2).map(from_script).transpose()?.unwrap_or_default();
-    Ok(Effect::After { delay_ms: call.duration(0)?, name: call.text(1), data })
+    let delay_ms = call.duration(0)?;
+    if delay_ms < AFTER_MIN_MS {
+        return Fault::wrong("`after` waits at least a second: write for example \"10s\"");
+    }
+    Ok(Effect::After { delay_ms, name: call.text(1), data })
 }

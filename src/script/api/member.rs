@@ -73,7 +73,7 @@ pub(super) static ROWS: &[Row] = &[
         "warn",
         &[par("reason", Ty::Text), par("options", Ty::Map)],
         warn,
-        "Warns her with options: `weight` (int, 1 if left out).",
+        "Warns her with options: `weight` (int from 1 to 1000, 1 if left out).",
     ),
     verb(
         "mute",
@@ -120,8 +120,8 @@ pub(super) static ROWS: &[Row] = &[
     verb(
         "tag",
         &[par("name", Ty::Text)],
-        |call| Ok(Effect::Tag { person: call.this_member()?.id, tag: call.text(0) }),
-        "Gives her a tag.",
+        tag,
+        "Gives her a tag of at most 64 bytes; she can have 50.",
     ),
     verb(
         "untag",
@@ -160,15 +160,31 @@ fn tags(member: &MemberView) -> Dynamic {
     member.tags.iter().map(|tag| tag.clone().into()).collect::<Array>().into()
 }
 
+/// Longest tag, bytes: tags stay with a member, and every handler sees them all.
+const TAG_MAX: usize = 64;
+
+fn tag(call: &Call) -> Outcome<Effect> {
+    let tag = call.text(0);
+    if tag.is_empty() || tag.len() > TAG_MAX {
+        return Fault::wrong(format!("a tag has 1 to {TAG_MAX} bytes: shorten it"));
+    }
+    Ok(Effect::Tag { person: call.this_member()?.id, tag })
+}
+
+/// Heaviest warning: weights are added up, and no sum of these runs over.
+const WEIGHT_MAX: i64 = 1000;
+
 fn warn(call: &Call) -> Outcome<Effect> {
     let options = call.map(1);
     check_options(call, &options, &["weight"])?;
     let weight = match options.get("weight") {
         None => 1,
         Some(value) => match value.as_int() {
-            Ok(weight) if weight > 0 => weight,
+            Ok(weight) if (1..=WEIGHT_MAX).contains(&weight) => weight,
             Ok(weight) => {
-                return Fault::wrong(format!("the option `weight` is at least 1, got {weight}"));
+                return Fault::wrong(format!(
+                    "the option `weight` is 1 to {WEIGHT_MAX}, got {weight}"
+                ));
             }
             Err(_) => {
                 return Fault::wrong(format!(

@@ -1,10 +1,9 @@
 //! Registration: what a script's top level may say.
 
-use regex::Regex;
-
 use super::super::convert::{from_script, text_of};
 use super::super::fault::{Fault, Outcome};
 use super::super::manifest::Registry;
+use super::super::pattern;
 use super::super::protocol::Trigger;
 use super::{Call, Place, Row, Run, Ty, command, opt, par};
 
@@ -139,7 +138,7 @@ fn on_keyword(call: &Call, registry: &mut Registry) -> Outcome<()> {
 
 fn on_regex(call: &Call, registry: &mut Registry) -> Outcome<()> {
     let pattern = call.text(0);
-    if let Err(error) = Regex::new(&pattern) {
+    if let Err(error) = pattern::regex(&pattern) {
         registry.problem(call, regex_message(&error));
     }
     registry.add(call, 1, Trigger::Regex(pattern))
@@ -149,6 +148,9 @@ fn on_regex(call: &Call, registry: &mut Registry) -> Outcome<()> {
 fn regex_message(error: &regex::Error) -> String {
     let text = error.to_string();
     let reason = text.lines().last().unwrap_or_default().trim().trim_start_matches("error: ");
+    if matches!(error, regex::Error::CompiledTooBig(_)) {
+        return "this pattern becomes too large: write smaller numbers in its `{…}`, or check the text in the handler instead".to_owned();
+    }
     let next = if reason.contains("look-around") || reason.contains("backreferences") {
         "check the text in the handler instead"
     } else {
@@ -168,6 +170,5 @@ fn setting(call: &Call, registry: &mut Registry) -> Outcome<()> {
         );
         return Ok(());
     };
-    registry.setting(call, call.text(0), from_script(default)?);
-    Ok(())
+    registry.setting(call, call.text(0), from_script(default)?)
 }

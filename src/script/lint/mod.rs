@@ -9,6 +9,7 @@ mod lists;
 mod literals;
 mod names;
 mod permission;
+mod this;
 mod toplevel;
 mod walk;
 
@@ -131,9 +132,19 @@ impl<'a> Lint<'a> {
         self.problems.push(error_at(self.path, at, message.into()));
     }
 
-    /// Handlers are told apart from functions by having a trigger.
+    /// Handlers are told apart from functions by having a trigger. Triggers that give the same kind
+    /// of event are one: what is wrong with the handler is the same for all of them.
     fn triggers(&self, function: &str) -> Vec<&'a Trigger> {
-        self.handlers.get(function).cloned().unwrap_or_default()
+        let mut found: Vec<&Trigger> = Vec::new();
+        for trigger in self.handlers.get(function).into_iter().flatten() {
+            let same = |other: &&Trigger| {
+                Shape::of(other) == Shape::of(trigger) && params(other) == params(trigger)
+            };
+            if !found.iter().any(same) {
+                found.push(trigger);
+            }
+        }
+        found
     }
 }
 

@@ -3,9 +3,15 @@
 use super::super::api::{self, LATER_SPACES, Place};
 use super::Lint;
 
+/// Longest name that anybody mistypes; the distance of two texts takes their lengths multiplied.
+const NAME_CHARS: usize = 64;
+
 /// The name that was probably meant: near enough that a slip of the finger explains it.
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let length = name.chars().count();
+    let length = name.chars().take(NAME_CHARS + 1).count();
+    if length > NAME_CHARS {
+        return None;
+    }
     let allowed = match length {
         0..=2 => 1,
         3..=5 => 2,
@@ -13,6 +19,7 @@ pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
     };
     let found = known
         .into_iter()
+        .filter(|candidate| candidate.len() <= 4 * NAME_CHARS)
         .map(|candidate| (strsim::damerau_levenshtein(name, candidate), candidate))
         .filter(|(distance, _)| *distance <= allowed && *distance < length.max(2))
         .min_by_key(|(distance, candidate)| (*distance, candidate.len().abs_diff(name.len())));

@@ -4,7 +4,7 @@ use rhai::{AST, ASTNode, Expr, Stmt};
 
 use super::super::api::Shape;
 use super::super::protocol::Trigger;
-use super::{Lint, calls, chains, literals};
+use super::{Lint, calls, chains, literals, this};
 
 /// What is known about the place of a node.
 pub(super) struct Around<'a> {
@@ -64,6 +64,7 @@ fn expression(lint: &mut Lint, expr: &Expr, parent: Option<&ASTNode>, around: &A
         }
         Expr::MethodCall(call, at) => calls::method(lint, call, *at),
         Expr::Dot(chain, ..) | Expr::Index(chain, ..) if !continues(expr, parent) => {
+            this::check(lint, expr);
             chains::follow(lint, &chain.lhs, &chain.rhs, matches!(expr, Expr::Dot(..)), around);
         }
         _ => {}
