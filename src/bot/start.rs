@@ -89,6 +89,7 @@ impl Bot {
             gauge.clone(),
             registry,
             config.clone(),
+            door.pressure(),
         );
         let committer = Committer {
             store: store.clone(),

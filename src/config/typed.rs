@@ -127,6 +127,8 @@ pub struct Limits {
     pub mailbox: usize,
     /// Events waiting in all mailboxes together.
     pub mailboxes: usize,
+    /// Time for which they may be full before commands of members are left undone, ms.
+    pub overload_ms: i64,
     /// Turns in one commit.
     pub commit_turns: usize,
     /// Communities whose state is kept in memory.
@@ -157,8 +159,9 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             script: ScriptLimits::default(),
-            mailbox: 10_000,
-            mailboxes: 50_000,
+            mailbox: 2_000,
+            mailboxes: 8_000,
+            overload_ms: 1_000,
             commit_turns: 256,
             communities_cached: 20_000,
             deliveries: 1000,

@@ -25,6 +25,10 @@ use crate::refusal::Refusal;
 use crate::script::protocol::{Command, HandlerId, Run, Trigger};
 use crate::value::ValueMap;
 
+/// Code of the refusal of a command that is left undone because too much comes in. Nobody is told,
+/// because that would be one more message; it is counted.
+pub const OVERLOADED: &str = "overloaded";
+
 /// What the dispatcher decided.
 #[derive(Debug, Default)]
 pub struct Dispatch {
@@ -59,31 +63,43 @@ pub struct CommandRun {
     pub quiet: bool,
 }
 
-/// Decides for one event. `person` is the actor; `now` is for cooldowns.
+/// What a decision depends on besides the event and the community.
+#[derive(Clone, Copy)]
+pub struct Circumstances<'a> {
+    /// Word lists in force.
+    pub lists: &'a WordLists,
+    /// Limits in force.
+    pub limits: &'a Limits,
+    /// The present, for cooldowns.
+    pub now: TimeMs,
+    /// Commands of members are left undone.
+    pub is_overloaded: bool,
+}
+
+/// Decides for one event.
 pub fn dispatch(
     plan: &Plan,
     community: &mut Community,
     event: &Event,
-    lists: &WordLists,
-    limits: &Limits,
-    now: TimeMs,
+    around: Circumstances<'_>,
 ) -> Dispatch {
     let mut out = Dispatch::default();
     if !event.which.is_empty() {
         out.which.clone_from(&event.which);
         return out;
     }
+    let now = around.now;
     let trigger: &dyn Fn(&Trigger) -> bool = match &event.envelope.kind {
         EventKind::Message { elements, to_bot, .. } => {
             let flat = flatten(elements, &event.envelope.account);
-            let mut heard = Heard::new(&flat.text, Scan::new(elements, lists));
-            message(plan, community, event, limits, now, (&flat, *to_bot, &mut heard), &mut out);
+            let mut heard = Heard::new(&flat.text, Scan::new(elements, around.lists));
+            message(plan, community, event, around, (&flat, *to_bot, &mut heard), &mut out);
             plan.look_up(&out.runs, &mut heard);
             out.words = heard.scan.found();
             return out;
         }
         EventKind::Button { value, .. } => {
-            button(plan, community, event, limits, now, value, &mut out);
+            button(plan, community, event, around, value, &mut out);
             return out;
         }
         EventKind::Joined { .. } => &|trigger| matches!(trigger, Trigger::Join),
@@ -126,11 +142,11 @@ fn message(
     plan: &Plan,
     community: &mut Community,
     event: &Event,
-    limits: &Limits,
-    now: TimeMs,
+    around: Circumstances<'_>,
     (flat, to_bot, heard): (&Flat, bool, &mut Heard<'_>),
     out: &mut Dispatch,
 ) {
+    let now = around.now;
     plan.add_message_runs(true, heard, community, now, &mut out.runs);
     // Bots do not command bots.
     let actor = event.person.and_then(|person| Some((person, community.members.get(&person)?)));
@@ -139,7 +155,7 @@ fn message(
         && !event.stale
     {
         let asked = command::parse(plan, community, flat, to_bot, now);
-        add_command(plan, community, person, asked, limits, now, out);
+        add_command(plan, community, person, asked, around, out);
     }
     plan.add_message_runs(false, heard, community, now, &mut out.runs);
 }
@@ -148,17 +164,17 @@ fn button(
     plan: &Plan,
     community: &mut Community,
     event: &Event,
-    limits: &Limits,
-    now: TimeMs,
+    around: Circumstances<'_>,
     value: &str,
     out: &mut Dispatch,
 ) {
     let Some(person) = event.person else { return };
+    let now = around.now;
     let elements = [crate::event::Element::Text(value.to_owned())];
     let flat = flatten(&elements, &event.envelope.account);
     let asked = command::parse(plan, community, &flat, false, now);
     if let Asked::Command { .. } = asked {
-        add_command(plan, community, person, asked, limits, now, out);
+        add_command(plan, community, person, asked, around, out);
     } else {
         let wanted = |trigger: &Trigger| matches!(trigger, Trigger::Button);
         plan.add_runs(true, &wanted, community, now, &mut out.runs);
@@ -171,8 +187,7 @@ fn add_command(
     community: &mut Community,
     person: PersonId,
     asked: Asked<'_>,
-    limits: &Limits,
-    now: TimeMs,
+    around: Circumstances<'_>,
     out: &mut Dispatch,
 ) {
     match asked {
@@ -187,10 +202,10 @@ fn add_command(
             }
         }
         Asked::Command { script, handler, command, args } => {
-            let allowed = if plan.is_paused(script, community, now) {
+            let allowed = if plan.is_paused(script, community, around.now) {
                 Err(Refusal::new("paused"))
             } else {
-                may(community, person, command, (script, handler), limits, now)
+                may(community, person, command, (script, handler), around)
             };
             match allowed {
                 Err(refusal) => out.refused = Some((refusal, command.quiet)),
@@ -216,8 +231,7 @@ fn may(
     person: PersonId,
     command: &Command,
     (script, handler): (&ScriptName, HandlerId),
-    limits: &Limits,
-    now: TimeMs,
+    Circumstances { limits, now, is_overloaded, .. }: Circumstances<'_>,
 ) -> Result<(), Refusal> {
     let Some(member) = community.members.get(&person) else {
         return Err(Refusal::new("not_member"));
@@ -231,6 +245,9 @@ fn may(
             .with("have", i64::from(member.trust())));
     }
     let staff = member.role.is_staff();
+    if is_overloaded && !staff {
+        return Err(Refusal::new(OVERLOADED));
+    }
     if let Some(until) = community.cooldowns.get(&(person, script.clone(), handler))
         && now < *until
     {

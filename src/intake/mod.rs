@@ -5,6 +5,7 @@
 
 mod direct;
 mod news;
+pub mod pressure;
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::hash::{BuildHasher as _, RandomState};
@@ -25,6 +26,7 @@ use crate::report::Notice;
 use crate::store::{CommunityRow, GroupRow, Store};
 use crate::turn::{GroupPlace, World};
 use direct::Named;
+use pressure::Pressure;
 
 /// Keys that are remembered in memory; the database knows the older ones.
 const KEYS_REMEMBERED: usize = 65_536;
@@ -56,6 +58,11 @@ impl Door {
         let (queue, offered) = mpsc::unbounded_channel();
         let capacity = room.max(1);
         (Self { queue, room: Arc::new(Semaphore::new(capacity)), capacity, gauge }, offered)
+    }
+
+    /// A look at how full the mailboxes are.
+    pub fn pressure(&self) -> Pressure {
+        Pressure::new(self.room.clone(), self.capacity)
     }
 
     /// Nothing comes in any more; what waits outside is told so by a dropped receipt.

@@ -9,7 +9,7 @@ use crate::clock::TimeMs;
 use crate::commit::Item;
 use crate::community::{Community, Member};
 use crate::config::Config;
-use crate::dispatch::{Dispatch, dispatch};
+use crate::dispatch::{Circumstances, Dispatch, OVERLOADED, dispatch};
 use crate::event::{Element, Envelope, Event, EventKind, KeyQuality, Tick};
 use crate::id::{CommunityId, PersonId, Ref, ScriptName, TimerId};
 use crate::script::protocol::{EventView, Frame, GroupView, Work};
@@ -39,14 +39,23 @@ impl Lanes {
         let mut turn = Box::new(Turn::new(event, community, world, lane.plan.clone(), now, local));
         let data = base(&mut turn, &self.config);
         turn.end_base();
-        let limits = self.world.limits();
+        let (limits, lists) = (self.world.limits(), self.world.words());
         let mut decided = if matches!(data, Base::Nothing) {
             Dispatch::default()
         } else {
             let plan = turn.plan.clone();
             let event = turn.event.clone();
-            dispatch(&plan, &mut turn.community, &event, &self.world.words(), &limits, now)
+            let around = Circumstances {
+                lists: &lists,
+                limits: &limits,
+                now,
+                is_overloaded: self.pressure.is_high(),
+            };
+            dispatch(&plan, &mut turn.community, &event, around)
         };
+        if decided.refused.as_ref().is_some_and(|(refusal, _)| refusal.code == OVERLOADED) {
+            self.pressure.note_left_undone();
+        }
         turn.runs = std::mem::take(&mut decided.runs);
         let data = match data {
             Base::Data(data) => data,

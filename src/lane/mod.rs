@@ -24,6 +24,7 @@ use crate::config::Config;
 use crate::dispatch::{Dispatch, Plan, Registry};
 use crate::event::Event;
 use crate::id::{CommunityId, TimerId};
+use crate::intake::pressure::{Change, Pressure};
 use crate::report::Notice;
 use crate::script::protocol::{Answer, Done, ScriptHost, Work};
 use crate::store::{CommunityRow, EventRow, GroupRow, Store, StoreError};
@@ -160,6 +161,7 @@ pub struct Lanes {
     work: Vec<Work>,
     done: mpsc::UnboundedSender<Done>,
     setting_aside: bool,
+    pressure: Pressure,
     local_times: LocalTimes,
 }
 
@@ -179,6 +181,7 @@ impl Lanes {
         gauge: Arc<Gauge>,
         registry: Arc<Registry>,
         config: Arc<Config>,
+        pressure: Pressure,
     ) -> (Self, mpsc::UnboundedReceiver<Done>) {
         let (done, finished) = mpsc::unbounded_channel();
         let lanes = Self {
@@ -195,6 +198,7 @@ impl Lanes {
             work: Vec::new(),
             done,
             setting_aside: false,
+            pressure,
             local_times: LocalTimes::default(),
         };
         (lanes, finished)
@@ -213,6 +217,7 @@ impl Lanes {
                 count = inbox.recv_many(&mut messages, BATCH) => if count == 0 { return },
                 count = finished.recv_many(&mut answers, BATCH) => if count == 0 { return },
             }
+            self.feel_pressure();
             for message in messages.drain(..) {
                 self.hear(message);
             }
@@ -224,6 +229,24 @@ impl Lanes {
                 self.host.submit(batch, self.done.clone());
             }
         }
+    }
+
+    /// Sees whether the mailboxes have been full for too long, and tells it.
+    fn feel_pressure(&mut self) {
+        let patience_ms = self.config.limits.overload_ms;
+        let Some(change) = self.pressure.look(self.clock.now(), patience_ms) else { return };
+        let limit = self.pressure.capacity();
+        let text = match change {
+            Change::High => format!(
+                "limit `mailboxes` ({limit}) has been reached for {patience_ms} ms \
+                 (`overload_ms`): commands of members are left undone until half of it is free; \
+                 messages still count, rules still act"
+            ),
+            Change::Over(count) => format!(
+                "the mailboxes have room again: {count} commands of members were left undone"
+            ),
+        };
+        self.tell(Notice { community: None, text, is_problem: true });
     }
 
     fn hear(&mut self, message: Message) {
@@ -432,8 +455,11 @@ impl Lanes {
     }
 
     fn notice(&self, community: CommunityId, text: String) {
-        let item = Item::notice(Notice { community: Some(community), text, is_problem: true });
-        if self.commits.send(item).is_err() {
+        self.tell(Notice { community: Some(community), text, is_problem: true });
+    }
+
+    fn tell(&self, notice: Notice) {
+        if self.commits.send(Item::notice(notice)).is_err() {
             tracing::debug!("the committer has stopped");
         }
     }

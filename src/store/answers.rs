@@ -93,6 +93,8 @@ pub struct StoreHealth {
     pub failed: i64,
     /// Deliveries of which nobody knows whether they were made.
     pub unknown: i64,
+    /// Commands that were left undone because too much came in.
+    pub left_undone: i64,
 }
 
 /// Result of a check of the ledger.

@@ -15,6 +15,8 @@ use crate::ledger::Transfer;
 pub struct TurnRows {
     /// What happened, with what came of it.
     pub event: EventRow,
+    /// It asked for something that was left undone because too much came in.
+    pub is_left_undone: bool,
     /// The community, if it is seen for the first time.
     pub community: Option<CommunityRow>,
     /// Groups seen for the first time.
@@ -58,6 +60,7 @@ impl TurnRows {
     pub fn new(event: EventRow) -> Self {
         Self {
             event,
+            is_left_undone: false,
             community: None,
             groups: Vec::new(),
             persons: Vec::new(),

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::Turn;
 use crate::community::{Breaker, Community};
 use crate::config::PrivacyConfig;
-use crate::dispatch::Dispatch;
+use crate::dispatch::{Dispatch, OVERLOADED};
 use crate::event::{Element, EventKind, plain_text};
 use crate::id::{PersonId, ScriptName};
 use crate::refusal::Refusal;
@@ -63,7 +63,9 @@ impl Turn {
         self.trim_packets();
         let lines = self.take_lines();
         let outcome = self.outcome(&outcomes, &lines);
-        let rows = self.rows(outcome);
+        let mut rows = self.rows(outcome);
+        rows.is_left_undone =
+            dispatch.refused.as_ref().is_some_and(|(refusal, _)| refusal.code == OVERLOADED);
         Finished { rows, lines, notices, community: self.community }
     }
 
@@ -140,7 +142,7 @@ impl Turn {
         quiet: bool,
     ) {
         self.lines.push((run, Line::Refused { code: refusal.code.clone() }));
-        if silent || self.event.stale || refusal.code == "busy" {
+        if silent || self.event.stale || ["busy", OVERLOADED].contains(&refusal.code.as_str()) {
             return;
         }
         let content = vec![Element::Text(sentence(&self.plan.locale, refusal))];

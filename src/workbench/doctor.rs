@@ -193,7 +193,7 @@ pub fn backlog(found: &StoreHealth, now_ms: i64) -> Vec<Check> {
             checks.push(Check::new(name, Health::Warning, what));
         }
     };
-    let StoreHealth { quarantined, waiting, oldest_waiting, failed, unknown } = *found;
+    let StoreHealth { quarantined, waiting, oldest_waiting, failed, unknown, left_undone } = *found;
     let age = show_span(oldest_waiting.map_or(0, |at| (now_ms - at).max(0)));
     warn(
         waiting,
@@ -218,6 +218,15 @@ pub fn backlog(found: &StoreHealth, now_ms: i64) -> Vec<Check> {
         format!(
             "{unknown} messages of the last 7 days may or may not have arrived; look into the \
              groups, the log has their times"
+        ),
+    );
+    warn(
+        left_undone,
+        "load",
+        format!(
+            "{left_undone} commands of the last 7 days were left undone because more came in than \
+             could be handled (limits `mailboxes` and `overload_ms`); switch off what is slow, or \
+             give the bot a faster machine"
         ),
     );
     if checks.is_empty() {

@@ -56,6 +56,7 @@ pub const EFFECT_WORDS: &[&str] = &[
 pub static LIMITS: &[Key<Limits>] = &[
     limit!("mailbox", mailbox, 1..=10_000_000, Restart, "Events waiting in one community's mailbox."),
     limit!("mailboxes", mailboxes, 1..=10_000_000, Restart, "Events waiting in all mailboxes together."),
+    limit!("overload_ms", overload_ms, 0..=3_600_000, Live, "Time for which all mailboxes may be full before commands of members are left undone, ms."),
     limit!("commit_turns", commit_turns, 1..=100_000, Restart, "Turns in one commit."),
     limit!("communities_cached", communities_cached, 1..=10_000_000, Live, "Communities whose state is kept in memory."),
     limit!("deliveries", deliveries, 1..=1_000_000, Restart, "Messages waiting for one destination."),

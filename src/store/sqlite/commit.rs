@@ -20,6 +20,8 @@ use crate::id::{CommunityId, PersonId};
 use crate::ledger::Transfer;
 use crate::store::{EventRow, MemberRow, Settlement, StoreError, TurnRows, Write};
 
+const DAY_MS: i64 = 24 * 3600 * 1000;
+
 /// One statement for each table, in an order that satisfies the foreign keys.
 const COMMUNITY: &str = "INSERT INTO community(id, key)
   SELECT value->>'id', value->>'key' FROM json_each($1) WHERE true ON CONFLICT DO NOTHING";
@@ -53,6 +55,9 @@ static EVENT: Bulk = Bulk::new(
     "ON CONFLICT(id) DO UPDATE SET state = excluded.state, text = excluded.text,
     body = excluded.body, outcome = excluded.outcome",
 );
+const LEFT_UNDONE: &str = "INSERT INTO left_undone(day, commands)
+  SELECT value->>0, value->>1 FROM json_each($1) WHERE true
+  ON CONFLICT(day) DO UPDATE SET commands = commands + excluded.commands";
 const LEDGER_ACCOUNT: &str = "INSERT INTO ledger_account(id, community, kind, owner)
   SELECT value->>'id', value->>'community', value->>'kind', value->>'owner' FROM json_each($1)";
 const TRANSFER: &str = "INSERT INTO ledger_transfer(id, community, debit, credit, amount, kind,
@@ -179,6 +184,7 @@ impl<'a> Parts<'a> {
         add(&mut out, PERSON, turns.iter().flat_map(|turn| &turn.persons));
         add(&mut out, ACCOUNT, turns.iter().flat_map(|turn| &turn.persons));
         add(&mut out, MEMBER, turns.iter().flat_map(|turn| &turn.members).map(member_cells));
+        add(&mut out, LEFT_UNDONE, self.left_undone().into_iter());
         let first = std::mem::take(&mut out);
         add(&mut out, LEDGER_ACCOUNT, turns.iter().flat_map(|turn| &turn.accounts));
         add(&mut out, TRANSFER, turns.iter().flat_map(|turn| transfer_cells(turn)));
@@ -193,6 +199,15 @@ impl<'a> Parts<'a> {
         add(&mut out, TIMER_GONE, turns.iter().flat_map(|turn| &turn.timers_gone));
         add(&mut out, AUDIT, turns.iter().flat_map(|turn| &turn.audit));
         (first, out)
+    }
+
+    /// Days (since 1970) with the commands of each that were left undone.
+    fn left_undone(&self) -> BTreeMap<i64, i64> {
+        let mut days = BTreeMap::new();
+        for turn in self.turns.iter().filter(|turn| turn.is_left_undone) {
+            *days.entry(turn.event.received_at.div_euclid(DAY_MS)).or_insert(0) += 1;
+        }
+        days
     }
 
     /// Events and the counts of messages.

@@ -14,7 +14,8 @@ const HEALTH: &str = "SELECT
     (SELECT count(*) FROM event WHERE state = 1),
     (SELECT min(received_at) FROM event WHERE state = 1),
     (SELECT count(*) FROM delivery WHERE state = 'failed' AND not_before >= $1),
-    (SELECT count(*) FROM delivery WHERE state = 'unknown' AND not_before >= $1)";
+    (SELECT count(*) FROM delivery WHERE state = 'unknown' AND not_before >= $1),
+    (SELECT coalesce(sum(commands), 0) FROM left_undone WHERE day >= $1 / 86400000)";
 
 pub(super) async fn health(
     db: &mut SqliteConnection,
@@ -27,6 +28,7 @@ pub(super) async fn health(
         oldest_waiting: row.get(2),
         failed: row.get(3),
         unknown: row.get(4),
+        left_undone: row.get(5),
     })
 }
 

@@ -82,6 +82,9 @@ CREATE TABLE event(
   UNIQUE(account, key));
 CREATE INDEX event_waiting ON event(community, id) WHERE state = 1;
 
+-- Commands that were left undone because too much came in, by day since 1970 (UTC).
+CREATE TABLE left_undone(day INTEGER PRIMARY KEY, commands INTEGER NOT NULL);
+
 CREATE TABLE ledger_account(
   id INTEGER PRIMARY KEY,
   community INTEGER NOT NULL REFERENCES community,
