@@ -7,6 +7,7 @@
 
 mod begin;
 mod fetch;
+mod notices;
 mod recover;
 mod spill;
 
@@ -24,8 +25,7 @@ use crate::config::Config;
 use crate::dispatch::{Dispatch, Plan, Registry};
 use crate::event::Event;
 use crate::id::{CommunityId, TimerId};
-use crate::intake::pressure::{Change, Pressure};
-use crate::report::Notice;
+use crate::intake::pressure::Pressure;
 use crate::script::protocol::{Answer, Done, ScriptHost, Work};
 use crate::store::{CommunityRow, EventRow, GroupRow, Store, StoreError};
 use crate::turn::{Fetched, LocalTimes, Need, Turn, World};
@@ -231,24 +231,6 @@ impl Lanes {
         }
     }
 
-    /// Sees whether the mailboxes have been full for too long, and tells it.
-    fn feel_pressure(&mut self) {
-        let patience_ms = self.config.limits.overload_ms;
-        let Some(change) = self.pressure.look(self.clock.now(), patience_ms) else { return };
-        let limit = self.pressure.capacity();
-        let text = match change {
-            Change::High => format!(
-                "limit `mailboxes` ({limit}) has been reached for {patience_ms} ms \
-                 (`overload_ms`): commands of members are left undone until half of it is free; \
-                 messages still count, rules still act"
-            ),
-            Change::Over(count) => format!(
-                "the mailboxes have room again: {count} commands of members were left undone"
-            ),
-        };
-        self.tell(Notice { community: None, text, is_problem: true });
-    }
-
     fn hear(&mut self, message: Message) {
         match message {
             Message::Arrived(arrivals) => self.arrived(arrivals),
@@ -452,16 +434,6 @@ impl Lanes {
             self.lanes.remove(&id);
         }
         tracing::debug!(now, left = self.lanes.len(), "limit `communities_cached` was reached");
-    }
-
-    fn notice(&self, community: CommunityId, text: String) {
-        self.tell(Notice { community: Some(community), text, is_problem: true });
-    }
-
-    fn tell(&self, notice: Notice) {
-        if self.commits.send(Item::notice(notice)).is_err() {
-            tracing::debug!("the committer has stopped");
-        }
     }
 }
 
