@@ -6,6 +6,7 @@
 //! in [`ADAPTERS`], a config section and its fixtures.
 
 pub mod console;
+pub mod onebot;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -77,7 +78,7 @@ pub enum AdapterDefault {
 }
 
 /// Every adapter in this binary.
-pub static ADAPTERS: &[AdapterSpec] = &[console::SPEC];
+pub static ADAPTERS: &[AdapterSpec] = &[console::SPEC, onebot::SPEC];
 
 /// What the core asks of an adapter.
 #[derive(Clone, Debug, PartialEq)]
