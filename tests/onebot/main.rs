@@ -1,6 +1,8 @@
 //! QQ by way of OneBot v11, against an implementation that the tests play themselves: strict about
 //! what it is told, and as unreliable as real ones.
 
+mod accounts;
+mod guard;
 mod rig;
 mod sim;
 mod transports;

@@ -125,6 +125,27 @@ impl Inbox for Recorder {
     }
 }
 
+/// The wall clock of a test whose timers jump: both move together.
+pub struct JumpingClock {
+    start: tokio::time::Instant,
+}
+
+impl JumpingClock {
+    pub fn new() -> Arc<Self> {
+        Arc::new(Self { start: tokio::time::Instant::now() })
+    }
+}
+
+impl Clock for JumpingClock {
+    fn now(&self) -> i64 {
+        1_795_000_000_000 + self.start.elapsed().as_millis() as i64
+    }
+
+    fn flows(&self) -> bool {
+        true
+    }
+}
+
 /// Several implementations, by the host that the section names.
 pub struct Net(pub HashMap<&'static str, Sim>);
 
@@ -188,6 +209,13 @@ impl Rig {
         let (adapter, to, until) = (onebot.clone(), inbox.clone(), stop.clone());
         let run = tokio::spawn(async move { adapter.run(to, until).await });
         Self { onebot, inbox, stop, run }
+    }
+
+    /// The same where the clock jumps: waits may be long.
+    pub fn jumping(sim: &Sim, keys: &[(&str, &str)]) -> Self {
+        let rig = Self::to(sim, keys);
+        rig.inbox.limit_s.store(100_000, Ordering::SeqCst);
+        rig
     }
 
     /// Where it listens.

@@ -47,6 +47,8 @@ pub struct Options {
     /// A heartbeat this often.
     pub heartbeat: Option<Duration>,
     pub clock: Arc<dyn Clock>,
+    /// Longest wait for anything.
+    pub limit_s: u64,
 }
 
 impl Default for Options {
@@ -61,6 +63,7 @@ impl Default for Options {
             cq_strings: false,
             heartbeat: None,
             clock: SystemClock::with_offset(0),
+            limit_s: 60,
         }
     }
 }
@@ -183,7 +186,8 @@ impl Sim {
                 changed.await;
             }
         };
-        if tokio::time::timeout(Duration::from_secs(60), wait).await.is_err() {
+        // Where the clock jumps, hours pass in no time.
+        if tokio::time::timeout(Duration::from_secs(self.inner.options.limit_s), wait).await.is_err() {
             panic!("{what} did not happen; asked so far: {:#?}", self.calls());
         }
     }
@@ -191,6 +195,17 @@ impl Sim {
     /// Waits for so many connections.
     pub async fn until_connected(&self, count: usize) {
         self.until("the connection", |sim| sim.connections() == count).await;
+    }
+
+    /// Waits until so many connections have been made in all, and so many are left.
+    pub async fn until_made(&self, made: usize, left: usize) {
+        let what = format!("{made} connections made, {left} left");
+        self.until(&what, |sim| sim.made() >= made && sim.connections() == left).await;
+    }
+
+    /// Connections that were ever made.
+    pub fn made(&self) -> usize {
+        self.inner.next.load(Ordering::SeqCst) - 1
     }
 
     pub fn connections(&self) -> usize {
