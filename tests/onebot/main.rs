@@ -2,7 +2,11 @@
 //! what it is told, and as unreliable as real ones.
 
 mod accounts;
+mod doubt;
+mod gap;
 mod guard;
+mod liveness;
+mod reconnect;
 mod rig;
 mod sim;
 mod transports;

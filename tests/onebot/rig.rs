@@ -85,11 +85,6 @@ impl Recorder {
         texts(&self.events())
     }
 
-    /// The kinds of all events, in order.
-    pub fn kinds(&self) -> Vec<&'static str> {
-        self.events().iter().map(|envelope| envelope.kind.word()).collect()
-    }
-
     fn take(&self, items: Vec<(Envelope, Option<Receipt>)>) {
         self.batches.lock().unwrap().push(items.len());
         for (envelope, receipt) in items {
