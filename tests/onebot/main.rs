@@ -3,6 +3,7 @@
 
 mod accounts;
 mod doubt;
+mod fixtures;
 mod gap;
 mod guard;
 mod liveness;

@@ -196,6 +196,11 @@ impl Setup {
     }
 
     pub async fn start(self, store: Arc<dyn Store>, platform: &Arc<Platform>) -> Bot {
+        self.start_on(store, vec![platform.clone()]).await
+    }
+
+    /// On any platforms.
+    pub async fn start_on(self, store: Arc<dyn Store>, adapters: Vec<Arc<dyn Adapter>>) -> Bot {
         let limits = self.config.limits.script.clone();
         let host =
             self.host.unwrap_or_else(|| Arc::new(InProcessHost::with_threads(limits, 2).unwrap()));
@@ -207,7 +212,7 @@ impl Setup {
             host,
             sources: self.sources,
             words: Default::default(),
-            adapters: vec![platform.clone()],
+            adapters,
         };
         Bot::start(parts).await.unwrap()
     }

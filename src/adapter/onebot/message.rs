@@ -109,9 +109,10 @@ impl Parsed {
     }
 }
 
-/// Where an image or file is; its name where there is no address.
+/// Where an image or file is; Lagrange says it in `file`, where others have its name.
 fn address<'d>(data: &'d Data<'_>) -> &'d str {
-    data.url.get().or(data.file.get()).unwrap_or_default()
+    let file = data.file.get().filter(|file| file.contains("://"));
+    data.url.get().or(file).unwrap_or_default()
 }
 
 fn file(data: &Data<'_>, kind: &str) -> Element {
@@ -201,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn an_image_has_an_address_or_at_least_a_name() {
+    fn an_image_has_an_address_where_one_is_known() {
         let url = |message: &str| match parsed(message).elements.remove(0) {
             Element::Image { url } => url,
             other => panic!("no image: {other:?}"),
@@ -209,6 +210,7 @@ mod tests {
         let full =
             r#"{"type":"image","data":{"file":"a.jpg","url":"https://a.cn/a","sub_type":0}}"#;
         assert_eq!(url(full), "https://a.cn/a");
-        assert_eq!(url(r#"{"type":"image","data":{"file":"a.jpg","url":""}}"#), "a.jpg");
+        assert_eq!(url(r#"{"type":"image","data":{"file":"https://a.cn/a"}}"#), "https://a.cn/a");
+        assert_eq!(url(r#"{"type":"image","data":{"file":"a.jpg","url":""}}"#), "");
     }
 }
