@@ -2,6 +2,7 @@
 //! what it is told, and as unreliable as real ones.
 
 mod accounts;
+mod bot;
 mod doubt;
 mod fixtures;
 mod gap;
@@ -11,3 +12,5 @@ mod reconnect;
 mod rig;
 mod sim;
 mod transports;
+#[path = "../world/mod.rs"]
+mod world;

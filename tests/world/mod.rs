@@ -16,6 +16,7 @@ use qundao::config::Config;
 use qundao::effect::Call;
 use qundao::event::{Actor, Element, Envelope, EventKind, KeyQuality, Place, plain_text};
 use qundao::id::Ref;
+use qundao::moderation::WordLists;
 use qundao::script::InProcessHost;
 use qundao::script::load::source;
 use qundao::script::protocol::{ScriptHost, Source};
@@ -184,6 +185,7 @@ pub struct Setup {
     pub clock: Arc<dyn Clock>,
     pub sources: Vec<Source>,
     pub host: Option<Arc<dyn ScriptHost>>,
+    pub words: WordLists,
 }
 
 impl Setup {
@@ -192,7 +194,13 @@ impl Setup {
         let mut config = Config::default();
         // A machine that is busy with other tests must not make honest handlers late.
         config.limits.script.handler_ms = 10_000;
-        Self { config, clock, sources, host: None }
+        Self { config, clock, sources, host: None, words: WordLists::default() }
+    }
+
+    /// The word lists that ship.
+    pub fn shipped_words() -> WordLists {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/words");
+        WordLists::load(&folder).0
     }
 
     pub async fn start(self, store: Arc<dyn Store>, platform: &Arc<Platform>) -> Bot {
@@ -211,7 +219,7 @@ impl Setup {
             store,
             host,
             sources: self.sources,
-            words: Default::default(),
+            words: self.words,
             adapters,
         };
         Bot::start(parts).await.unwrap()

@@ -34,8 +34,10 @@ pub fn notice(frame: &Frame<'_>, text: &str, ear: &Ear, stamp: Stamp) -> Heard {
         }
         "group_card" => somebody(frame.user_id, ear).map(|actor| {
             // An empty one means that it was taken away.
-            let nickname = Some(frame.card_new.as_str().to_owned());
-            deed(frame, Some(Actor { nickname, ..actor }), EventKind::Updated)
+            let card = frame.card_new.as_str();
+            let detail = fingerprint(card);
+            let actor = Actor { nickname: Some(card.to_owned()), ..actor };
+            Deed { detail, ..deed(frame, Some(actor), EventKind::Updated) }
         }),
         "group_increase" => joined(frame, ear),
         "group_decrease" => left(frame, ear),
@@ -188,7 +190,9 @@ fn silenced(frame: &Frame<'_>, ear: &Ear, stamp: Stamp) -> Heard {
         _ => Some(i64::MAX),
     };
     let kind = EventKind::Silenced { until, by: other(frame) };
-    tell(frame, "group_ban", deed(frame, Some(actor), kind), ear, stamp)
+    let detail = frame.duration.0.unwrap_or_default().to_string();
+    let deed = Deed { detail, ..deed(frame, Some(actor), kind) };
+    tell(frame, "group_ban", deed, ear, stamp)
 }
 
 /// Who took a message back is the actor: its author, or somebody of the staff.

@@ -235,6 +235,11 @@ impl Sim {
         }
     }
 
+    /// The answers that were held back never come.
+    pub fn lose_answers(&self) {
+        *self.inner.held.lock().unwrap() = None;
+    }
+
     /// A process that hangs: sockets stay open, nothing is said.
     pub fn set_silent(&self, silent: bool) {
         self.inner.is_silent.store(silent, Ordering::SeqCst);
