@@ -217,7 +217,8 @@ async fn a_request_is_answered_and_an_invitation_is_nobodys_to_accept() {
     in_time("the request", reports.recv()).await;
     in_time("the answer", scene.bot.settled()).await;
     let asked = scene.deeds("set_group_add_request");
-    assert_eq!(asked[0].params, json!({ "flag": "flag-1", "sub_type": "add", "approve": true }));
+    let wanted = json!({ "flag": "flag-1", "sub_type": "add", "approve": true, "reason": "" });
+    assert_eq!(asked[0].params, wanted);
     assert_eq!(asked[0].retcode, 0);
     scene.sim.raw(&json!({
         "time": scene.sim.now(), "self_id": 10001, "post_type": "request",

@@ -8,6 +8,7 @@ mod fixtures;
 mod gap;
 mod guard;
 mod liveness;
+mod python;
 mod reconnect;
 mod rig;
 mod sim;

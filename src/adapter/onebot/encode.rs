@@ -244,13 +244,13 @@ fn on_member(
 /// The token is `add:FLAG`, `invite:FLAG` or `friend:FLAG`, as the request was decoded.
 fn admit(token: &str, yes: bool, reason: &str) -> Result<Action, String> {
     let (word, flag) = token.split_once(':').ok_or("the token of the request is broken")?;
+    // Texts that may be left out are written all the same: some implementations miss them.
     if word == "friend" {
-        return action("set_friend_add_request", json!({ "flag": flag, "approve": yes }));
+        let params = json!({ "flag": flag, "approve": yes, "remark": "" });
+        return action("set_friend_add_request", params);
     }
-    let mut params = json!({ "flag": flag, "sub_type": word, "approve": yes });
-    if !yes {
-        params["reason"] = json!(reason);
-    }
+    let reason = if yes { "" } else { reason };
+    let params = json!({ "flag": flag, "sub_type": word, "approve": yes, "reason": reason });
     action("set_group_add_request", params)
 }
 
@@ -304,7 +304,7 @@ mod tests {
         set_group_card {"card":"","group_id":777,"user_id":20002}
         delete_msg {"message_id":-77}
         set_group_add_request {"approve":false,"flag":"f:1","reason":"满了","sub_type":"add"}
-        set_friend_add_request {"approve":true,"flag":"f"}
+        set_friend_add_request {"approve":true,"flag":"f","remark":""}
         `console:小红` is no account of QQ
         OneBot v11 has no pinned messages
         "#);

@@ -185,7 +185,14 @@ impl Inner {
             "get_msg" => {
                 let world = self.world.lock().unwrap();
                 match world.message(number("message_id")) {
-                    Some(message) => Ok(world.event(message, self.options.cq_strings)),
+                    Some(message) => {
+                        let event = world.event(message, self.options.cq_strings);
+                        let fields = ["time", "message_type", "message_id", "sender", "message"];
+                        let mut found: Map<String, Value> =
+                            fields.map(|key| (key.to_owned(), event[key].clone())).into_iter().collect();
+                        found.insert("real_id".to_owned(), json!(message.id));
+                        Ok(Value::Object(found))
+                    }
                     None => failed(100, "消息不存在"),
                 }
             }
