@@ -32,7 +32,7 @@ pub struct AdapterSpec {
     pub about: &'static str,
     /// What its section may say, besides `enabled`.
     pub keys: &'static [AdapterKey],
-    /// Makes the adapter from its section of the configuration.
+    /// Makes the adapter from its section of the configuration; opens nothing yet.
     pub build: fn(&AdapterConfig) -> anyhow::Result<Arc<dyn Adapter>>,
 }
 
