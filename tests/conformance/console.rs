@@ -97,8 +97,11 @@ impl Peer for Headless {
 
     fn said(&self) -> Vec<String> {
         let room = self.console.room();
-        let mut said: Vec<_> =
-            room.latest(1000).filter(|it| it.author.is_none()).map(|it| (it.number, &it.text)).collect();
+        let mut said: Vec<_> = room
+            .latest(1000)
+            .filter(|it| it.author.is_none())
+            .map(|it| (it.number, &it.text))
+            .collect();
         said.sort();
         said.into_iter().map(|(_, text)| text.clone()).collect()
     }

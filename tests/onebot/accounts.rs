@@ -63,8 +63,11 @@ async fn what_two_accounts_hear_is_handled_once() {
     two.b.whisper(20002, "私聊");
     assert_eq!(two.rig.inbox.texts(4).await[3], "私聊");
     let events = two.rig.inbox.events();
-    let accounts: Vec<&str> =
-        events.iter().filter(|it| it.kind.word() == "message").map(|it| it.account.as_str()).collect();
+    let accounts: Vec<&str> = events
+        .iter()
+        .filter(|it| it.kind.word() == "message")
+        .map(|it| it.account.as_str())
+        .collect();
     assert_eq!(accounts, ["onebot:10001", "onebot:10001", "onebot:10001", "onebot:10002"]);
     assert_eq!(two.rig.dropped(Dropped::ServedByAnother), 3);
 }
@@ -73,10 +76,14 @@ async fn what_two_accounts_hear_is_handled_once() {
 async fn our_own_accounts_are_never_members() {
     let two = Two::new().await;
     two.a.say(777, 10002, "我是另一个机器人");
-    two.a.send(777, 20002, vec![
-        serde_json::json!({ "type": "at", "data": { "qq": "10002" } }),
-        serde_json::json!({ "type": "text", "data": { "text": " 签到" } }),
-    ]);
+    two.a.send(
+        777,
+        20002,
+        vec![
+            serde_json::json!({ "type": "at", "data": { "qq": "10002" } }),
+            serde_json::json!({ "type": "text", "data": { "text": " 签到" } }),
+        ],
+    );
     assert_eq!(two.rig.inbox.texts(1).await, [" 签到"]);
     let events = two.rig.inbox.events();
     let message = events.last().map(|envelope| &envelope.kind);
@@ -119,7 +126,10 @@ async fn a_call_goes_to_the_account_that_is_asked() {
     two.rig.until_callable(&two.a).await;
     done(two.rig.send_as(10002, group(777), say("乙说")).await);
     done(two.rig.send_as(10001, group(777), say("甲说")).await);
-    assert_eq!((two.a.world().said(777), two.b.world().said(777)), (vec!["甲说".into()], vec!["乙说".into()]));
+    assert_eq!(
+        (two.a.world().said(777), two.b.world().said(777)),
+        (vec!["甲说".into()], vec!["乙说".into()])
+    );
 }
 
 #[tokio::test]

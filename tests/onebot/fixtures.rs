@@ -41,7 +41,9 @@ async fn told(sim: &Sim, rig: &Rig, payload: &str, n: usize) -> Vec<Value> {
     let mut lines = Vec::new();
     for envelope in rig.inbox.events().into_iter().skip(before).filter(|it| !is_mark(it)) {
         assert!(
-            envelope.key_quality == KeyQuality::None || envelope.key.starts_with("1795690000:") || matches!(envelope.kind, EventKind::Online(_)),
+            envelope.key_quality == KeyQuality::None
+                || envelope.key.starts_with("1795690000:")
+                || matches!(envelope.kind, EventKind::Online(_)),
             "the time stands first: {envelope:?}"
         );
         lines.push(serde_json::to_value(envelope).unwrap());
@@ -158,7 +160,8 @@ async fn calls_as_they_are_asked_for() {
         let word = call.word();
         let before = sim.calls().len();
         let request = crate::rig::request(10001, to, call);
-        let outcome = qundao::adapter::Adapter::send(&*rig.onebot, &request, 1_795_000_000_000).await;
+        let outcome =
+            qundao::adapter::Adapter::send(&*rig.onebot, &request, 1_795_000_000_000).await;
         for called in sim.calls().into_iter().skip(before) {
             lines.push(format!("{word}: {} {} → {}", called.action, called.params, called.retcode));
         }

@@ -60,10 +60,9 @@ async fn what_was_missed_is_fetched_before_what_comes_next() {
     .await;
     sim.say(777, 20002, "四");
     sim.whisper(20002, "私聊不等");
-    rig.inbox.until("the direct message", |events| {
-        lines(events).contains(&"私聊不等".to_owned())
-    })
-    .await;
+    rig.inbox
+        .until("the direct message", |events| lines(events).contains(&"私聊不等".to_owned()))
+        .await;
     sim.release_answers(false);
     rig.inbox.until("the rest", |events| lines(events).contains(&"四".to_owned())).await;
     let told = rig.inbox.events();
@@ -86,7 +85,9 @@ async fn a_message_has_the_same_key_live_and_out_of_the_history() {
     let events = rig.inbox.events();
     let keys: Vec<&str> = events
         .iter()
-        .filter(|it| matches!(&it.kind, EventKind::Message { id, .. } if *id == missed.id.to_string()))
+        .filter(
+            |it| matches!(&it.kind, EventKind::Message { id, .. } if *id == missed.id.to_string()),
+        )
         .map(|it| it.key.as_str())
         .collect();
     assert_eq!(keys.len(), 2);
@@ -104,10 +105,11 @@ async fn without_a_history_the_gap_is_told_all_the_same_and_asked_about_once() {
     sim.say(888, 20002, "零");
     rig.inbox.texts(1).await;
     broken(&sim, &rig).await;
-    rig.inbox.until("two gaps", |events| {
-        lines(events).iter().filter(|line| *line == "gap 0").count() == 2
-    })
-    .await;
+    rig.inbox
+        .until("two gaps", |events| {
+            lines(events).iter().filter(|line| *line == "gap 0").count() == 2
+        })
+        .await;
     let asked = |sim: &Sim| {
         sim.calls().iter().filter(|called| called.action == "get_group_msg_history").count()
     };

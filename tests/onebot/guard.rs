@@ -42,7 +42,9 @@ async fn a_connection_needs_the_token() {
         (None, format!("?access_token={TOKEN}")),
     ] {
         let path = format!("/onebot/v11/ws{query}");
-        sim.connect_with(port, &path, Part::Universal, given.as_deref(), Some(10001)).await.unwrap();
+        sim.connect_with(port, &path, Part::Universal, given.as_deref(), Some(10001))
+            .await
+            .unwrap();
     }
 }
 

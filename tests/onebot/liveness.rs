@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use qundao::event::{Envelope, EventKind};
 use qundao::adapter::Outcome;
+use qundao::event::{Envelope, EventKind};
 use tokio::time::Instant;
 
 use crate::rig::{JumpingClock, Rig, group, say};

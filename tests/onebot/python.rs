@@ -248,13 +248,16 @@ async fn the_adapter_gets_on_with_ncatbots_napcat() {
     let segments = |words: &str| json!([at, { "type": "text", "data": { "text": words } }]);
     peer.tell(&json!({ "say": ["200001", "100002", segments(" 在吗"), "1000001"] }));
     let calls = peer.until("the answer", has("send_group_msg", 1)).await;
-    assert_eq!(*of(&calls, "send_group_msg")[0], json!({
-        "group_id": 200001,
-        "message": [
-            { "type": "reply", "data": { "id": "1000001" } },
-            { "type": "text", "data": { "text": "好友2 我在" } },
-        ],
-    }));
+    assert_eq!(
+        *of(&calls, "send_group_msg")[0],
+        json!({
+            "group_id": 200001,
+            "message": [
+                { "type": "reply", "data": { "id": "1000001" } },
+                { "type": "text", "data": { "text": "好友2 我在" } },
+            ],
+        })
+    );
     peer.tell(&json!({ "say": ["200001", "100002", "广告", "1000002"] }));
     let calls = peer.until("the mute", has("set_group_ban", 1)).await;
     assert_eq!(*of(&calls, "delete_msg")[0], json!({ "message_id": 1000002 }));

@@ -38,13 +38,11 @@ impl Dial for Noting {
 async fn waits_grow_to_a_minute_and_begin_anew_after_a_good_connection() {
     let clock = JumpingClock::new();
     let heartbeat = Some(Duration::from_secs(15));
-    let options = Options { clock: clock.clone(), limit_s: 100_000, heartbeat, ..Options::default() };
+    let options =
+        Options { clock: clock.clone(), limit_s: 100_000, heartbeat, ..Options::default() };
     let sim = Sim::with_group(options);
-    let noting = Arc::new(Noting {
-        sim: sim.clone(),
-        answers: false.into(),
-        dialled: Mutex::default(),
-    });
+    let noting =
+        Arc::new(Noting { sim: sim.clone(), answers: false.into(), dialled: Mutex::default() });
     let _rig = Rig::with(&[("connect", "ws://sim")], noting.clone(), clock);
     tokio::time::sleep(Duration::from_secs(3600)).await;
     let waits: Vec<Duration> = {

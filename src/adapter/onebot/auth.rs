@@ -51,7 +51,7 @@ fn is_same(given: &[u8], wanted: &[u8]) -> bool {
 
 /// Hexadecimal digits as bytes.
 fn bytes(digits: &str) -> Option<Vec<u8>> {
-    if digits.len() % 2 != 0 || !digits.is_ascii() {
+    if !digits.len().is_multiple_of(2) || !digits.is_ascii() {
         return None;
     }
     (0..digits.len())

@@ -1,11 +1,11 @@
 //! QQ by way of OneBot v11 (<https://github.com/botuniverse/onebot-11>): the application's side,
 //! for implementations such as NapCat and Lagrange.
 //!
-//! Three ways to be connected, in any combination: we connect to the implementation ([`forward`]),
-//! it connects to us ([`listen`]), it posts its events ([`post`]) and has an HTTP interface
-//! ([`http_api`]). All of them end in the same place: frames are read ([`decode`]), put into order
-//! ([`feed`]) and handed on; calls are written ([`encode`]) and judged ([`outcome`]). Which
-//! connection counts and who serves which group is decided in one place ([`hub`]).
+//! Three ways to be connected, in any combination: we connect to the implementation (`forward`),
+//! it connects to us (`listen`), it posts its events (`post`) and has an HTTP interface
+//! (`http_api`). All of them end in the same place: frames are read (`decode`), put into order
+//! (`feed`) and handed on; calls are written (`encode`) and judged (`outcome`). Which
+//! connection counts and who serves which group is decided in one place (`hub`).
 
 mod auth;
 mod backoff;

@@ -150,7 +150,8 @@ impl Inner {
             };
             self.check(name, *kind, value)?;
         }
-        if let Some((name, ..)) = spec.iter().find(|(n, _, must)| *must && !given.contains_key(*n)) {
+        if let Some((name, ..)) = spec.iter().find(|(n, _, must)| *must && !given.contains_key(*n))
+        {
             return failed(1400, format!("`{action}` lacks `{name}`"));
         }
         self.act(action, params)
@@ -188,8 +189,10 @@ impl Inner {
                     Some(message) => {
                         let event = world.event(message, self.options.cq_strings);
                         let fields = ["time", "message_type", "message_id", "sender", "message"];
-                        let mut found: Map<String, Value> =
-                            fields.map(|key| (key.to_owned(), event[key].clone())).into_iter().collect();
+                        let mut found: Map<String, Value> = fields
+                            .map(|key| (key.to_owned(), event[key].clone()))
+                            .into_iter()
+                            .collect();
                         found.insert("real_id".to_owned(), json!(message.id));
                         Ok(Value::Object(found))
                     }
@@ -250,7 +253,8 @@ impl Inner {
             }
         }
         let message = world.post(group, self_id, peer, now, segments);
-        let event = self.options.message_sent.then(|| world.event(&message, self.options.cq_strings));
+        let event =
+            self.options.message_sent.then(|| world.event(&message, self.options.cq_strings));
         drop(world);
         if let Some(event) = event {
             self.tell(&event);
@@ -262,7 +266,9 @@ impl Inner {
         let now = self.options.clock.now() / 1000;
         let mut world = self.world.lock().unwrap();
         let self_id = world.self_id;
-        let Some(message) = world.message(id).cloned() else { return failed(100, "消息不存在") };
+        let Some(message) = world.message(id).cloned() else {
+            return failed(100, "消息不存在");
+        };
         let rank = |user: i64| {
             message.group.and_then(|group| world.member(group, user)).map_or(0, |m| rank(&m.role))
         };
@@ -291,9 +297,13 @@ impl Inner {
         let now = self.options.clock.now() / 1000;
         let mut world = self.world.lock().unwrap();
         let self_id = world.self_id;
-        let Some(place) = world.groups.get_mut(&group) else { return failed(100, "群聊不存在") };
+        let Some(place) = world.groups.get_mut(&group) else {
+            return failed(100, "群聊不存在");
+        };
         let mine = place.members.get(&self_id).map_or(0, |member| rank(&member.role));
-        let Some(member) = place.members.get_mut(&user) else { return failed(100, "群员不存在") };
+        let Some(member) = place.members.get_mut(&user) else {
+            return failed(100, "群员不存在");
+        };
         if mine <= rank(&member.role) && user != self_id {
             return failed(100, "权限不足");
         }
@@ -367,7 +377,8 @@ impl Inner {
     ) -> Result<Value, Failed> {
         let count = params.get("count").map_or(20, int).clamp(1, 100) as usize;
         let world = self.world.lock().unwrap();
-        let found: Vec<_> = world.messages.iter().filter(|it| !it.deleted && is_wanted(it)).collect();
+        let found: Vec<_> =
+            world.messages.iter().filter(|it| !it.deleted && is_wanted(it)).collect();
         let latest = found.iter().skip(found.len().saturating_sub(count));
         let events: Vec<Value> =
             latest.map(|message| world.event(message, self.options.cq_strings)).collect();

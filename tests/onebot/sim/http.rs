@@ -21,7 +21,8 @@ impl Sim {
     /// Posts an event; the status that the program answered.
     pub async fn post(&self, address: SocketAddr, event: &Value) -> u16 {
         let body = self.inner.written(event.clone()).to_string();
-        let signature = self.inner.options.secret.as_ref().map(|secret| sign(secret, body.as_bytes()));
+        let signature =
+            self.inner.options.secret.as_ref().map(|secret| sign(secret, body.as_bytes()));
         self.post_raw(address, "/", body.into_bytes(), signature.as_deref(), &[]).await
     }
 

@@ -86,6 +86,9 @@ pub struct Sim {
     ports: Arc<Mutex<JoinSet<()>>>,
 }
 
+/// An answer that is held back, with the connection that it is for.
+pub(crate) type Held = (mpsc::UnboundedSender<String>, String);
+
 /// What its connections share.
 pub(crate) struct Inner {
     pub options: Options,
@@ -98,7 +101,7 @@ pub(crate) struct Inner {
     /// Answers that were prepared instead of doing anything: by action.
     pub refusals: Mutex<HashMap<String, VecDeque<Value>>>,
     /// Answers wait here while they are held back.
-    pub held: Mutex<Option<Vec<(mpsc::UnboundedSender<String>, String)>>>,
+    pub held: Mutex<Option<Vec<Held>>>,
     /// Nothing is answered or said any more, though the sockets stay open.
     pub is_silent: AtomicBool,
     pub offline: AtomicBool,
@@ -133,7 +136,9 @@ impl Sim {
         let self_id = sim.inner.options.self_id;
         sim.world().add_group(777, "测试群");
         sim.world().join(777, self_id, "机器人", "admin");
-        for (user, name, role) in [(20001, "阿明", "owner"), (20002, "小红", "member"), (20003, "老王", "member")] {
+        for (user, name, role) in
+            [(20001, "阿明", "owner"), (20002, "小红", "member"), (20003, "老王", "member")]
+        {
             sim.world().join(777, user, name, role);
         }
         sim
@@ -187,7 +192,10 @@ impl Sim {
             }
         };
         // Where the clock jumps, hours pass in no time.
-        if tokio::time::timeout(Duration::from_secs(self.inner.options.limit_s), wait).await.is_err() {
+        if tokio::time::timeout(Duration::from_secs(self.inner.options.limit_s), wait)
+            .await
+            .is_err()
+        {
             panic!("{what} did not happen; asked so far: {:#?}", self.calls());
         }
     }
@@ -214,7 +222,8 @@ impl Sim {
 
     /// The next call of an action is answered in this way and does nothing.
     pub fn refuse(&self, action: &str, retcode: i64, wording: &str) {
-        let answer = json!({ "status": "failed", "retcode": retcode, "data": null, "wording": wording });
+        let answer =
+            json!({ "status": "failed", "retcode": retcode, "data": null, "wording": wording });
         let mut refusals = self.inner.refusals.lock().unwrap();
         refusals.entry(action.to_owned()).or_default().push_back(answer);
     }

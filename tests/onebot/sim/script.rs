@@ -50,9 +50,14 @@ impl Sim {
     /// Somebody joins a group.
     pub fn join(&self, group: i64, user: i64, nickname: &str) {
         self.world().join(group, user, nickname, "member");
-        self.raw(&self.notice("group_increase", group, user, json!({
-            "sub_type": "approve", "operator_id": 20001,
-        })));
+        self.raw(&self.notice(
+            "group_increase",
+            group,
+            user,
+            json!({
+                "sub_type": "approve", "operator_id": 20001,
+            }),
+        ));
     }
 
     /// Somebody leaves a group.
@@ -62,9 +67,14 @@ impl Sim {
             group.members.remove(&user);
         }
         drop(world);
-        self.raw(&self.notice("group_decrease", group, user, json!({
-            "sub_type": "leave", "operator_id": user,
-        })));
+        self.raw(&self.notice(
+            "group_decrease",
+            group,
+            user,
+            json!({
+                "sub_type": "leave", "operator_id": user,
+            }),
+        ));
     }
 
     /// Somebody asks to be let into a group.

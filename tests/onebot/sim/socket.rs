@@ -81,6 +81,7 @@ impl Sim {
         self.spawn(async move {
             let mut part = Part::Universal;
             let token = inner.options.token.clone();
+            #[expect(clippy::result_large_err, reason = "tungstenite wants it so")]
             let check = |request: &Request, response: Response| {
                 part = match request.uri().path().trim_end_matches('/') {
                     "/api" => Part::Api,

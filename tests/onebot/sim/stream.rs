@@ -28,7 +28,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for Cut<S> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let Some(left) = self.left else { return Pin::new(&mut self.inner).poll_read(context, buffer) };
+        let Some(left) = self.left else {
+            return Pin::new(&mut self.inner).poll_read(context, buffer);
+        };
         if left == 0 {
             return Poll::Ready(Err(Self::broken()));
         }

@@ -59,11 +59,8 @@ impl World {
     }
 
     pub fn join(&mut self, group: i64, user: i64, nickname: &str, role: &str) {
-        let member = Member {
-            nickname: nickname.to_owned(),
-            role: role.to_owned(),
-            ..Member::default()
-        };
+        let member =
+            Member { nickname: nickname.to_owned(), role: role.to_owned(), ..Member::default() };
         self.groups.entry(group).or_default().members.insert(user, member);
     }
 
