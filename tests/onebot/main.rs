@@ -12,6 +12,7 @@ mod python;
 mod reconnect;
 mod rig;
 mod sim;
+mod tls;
 mod transports;
 #[path = "../world/mod.rs"]
 mod world;

@@ -137,4 +137,15 @@ mod tests {
         }
         assert_eq!(shown("[CQ:[CQ:at,qq=1]"), "text<[CQ:> at<qq=1>");
     }
+
+    proptest::proptest! {
+        #[test]
+        fn what_was_escaped_comes_back_as_it_was(text in proptest::prelude::any::<String>()) {
+            let escaped = text.replace('&', "&amp;").replace('[', "&#91;").replace(']', "&#93;");
+            let found = segments(&escaped);
+            let texts = found.iter().map(|it| it.data.as_ref().map_or("", |data| data.text.as_str()));
+            proptest::prop_assert_eq!(texts.collect::<String>(), text);
+            proptest::prop_assert!(found.len() <= 1);
+        }
+    }
 }

@@ -308,3 +308,66 @@ pub fn fingerprint(text: &str) -> String {
     let hash = Sha256::digest(text.as_bytes());
     hash[..8].iter().map(|byte| format!("{byte:02x}")).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn ear() -> Ear {
+        let self_id = SelfId(10001);
+        Ear { self_id, account: Ref::new(PLATFORM, self_id.0), own: Arc::from([self_id]) }
+    }
+
+    const FRAMES: &[&str] = &[
+        include_str!("../../../tests/fixtures/onebot/napcat/group_message.json"),
+        include_str!("../../../tests/fixtures/onebot/napcat/poke.json"),
+        include_str!("../../../tests/fixtures/onebot/lagrange/group_message_string.json"),
+        include_str!("../../../tests/fixtures/onebot/lagrange/heartbeat.json"),
+        include_str!("../../../tests/fixtures/onebot/go-cqhttp/anonymous.json"),
+        r#"{"status":"ok","retcode":0,"data":{"message_id":-5},"echo":"7"}"#,
+    ];
+
+    proptest! {
+        #[test]
+        fn nothing_that_comes_can_break_it(text in any::<String>()) {
+            decode(&text, &ear(), 0);
+        }
+
+        #[test]
+        fn nor_can_a_frame_that_was_damaged(
+            frame in prop::sample::select(FRAMES),
+            at in 0..2000_usize,
+            length in 0..20_usize,
+            instead in "[\\[\\]{}\"0-9,:ntf-]{0,4}",
+        ) {
+            let characters: Vec<char> = frame.chars().collect();
+            let at = at.min(characters.len());
+            let end = (at + length).min(characters.len());
+            let damaged: String =
+                characters[..at].iter().copied().chain(instead.chars()).chain(characters[end..].iter().copied()).collect();
+            if let Heard::Event(envelope) = decode(&damaged, &ear(), 7) {
+                prop_assert!(!envelope.key.is_empty());
+            }
+        }
+
+        #[test]
+        fn two_messages_that_differ_in_anything_differ_in_their_keys(
+            a in (1..9_i64, 1..9_i64, 1..9_i64, 1..9_i64),
+            b in (1..9_i64, 1..9_i64, 1..9_i64, 1..9_i64),
+        ) {
+            let key = |(time, group, user, id): (i64, i64, i64, i64)| {
+                let frame = format!(
+                    r#"{{"time":{time},"self_id":10001,"post_type":"message","message_type":"group",
+                    "group_id":{group},"user_id":{user},"message_id":{id},"message":"x"}}"#
+                );
+                match decode(&frame, &ear(), 0) {
+                    Heard::Event(envelope) => envelope.key,
+                    other => panic!("no event: {other:?}"),
+                }
+            };
+            prop_assert_eq!(key(a) == key(b), a == b);
+        }
+    }
+}

@@ -153,7 +153,7 @@ pub async fn introduce(hub: Arc<Hub>, api: Arc<HttpApi>, mut backoff: Backoff) {
             return;
         }
         let address = &api.address.authority;
-        tracing::debug!(address, ?reply, "OneBot: the HTTP interface does not say whose it is");
+        tracing::debug!(address, "OneBot: the HTTP interface does not say whose it is");
         tokio::time::sleep(backoff.next_wait()).await;
     }
 }

@@ -30,8 +30,8 @@ use super::socket::{self, Ended, Link};
 use super::tally::Dropped;
 use crate::adapter::Inbox;
 
-/// Connections at the same time.
-const CONNECTIONS_MAX: usize = 512;
+/// Connections at the same time; more wait outside.
+pub const CONNECTIONS_MAX: usize = 512;
 /// Longest wait for the head of a request.
 const HEAD: Duration = Duration::from_secs(5);
 /// The longest head.
@@ -52,9 +52,8 @@ pub struct Door {
     pub posts: Posts,
 }
 
-/// Takes connections for ever.
-pub async fn serve(listener: TcpListener, door: Arc<Door>) {
-    let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+/// Takes connections for ever, as many at a time as there is room.
+pub async fn serve(listener: TcpListener, door: Arc<Door>, room: Arc<Semaphore>) {
     let mut connections = JoinSet::new();
     loop {
         let Ok(place) = room.clone().acquire_owned().await else { return };
@@ -185,5 +184,79 @@ fn carries(headers: &HeaderMap, path: &str) -> Carries {
         "api" => Carries::Calls,
         "event" => Carries::Events,
         _ => Carries::Both,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::sync::mpsc;
+
+    use super::*;
+    use crate::adapter::{BoxFuture, Receipt};
+    use crate::clock::SystemClock;
+    use crate::config::AdapterConfig;
+    use crate::event::Envelope;
+
+    struct Nowhere;
+
+    impl Inbox for Nowhere {
+        fn offer(&self, _: Envelope, _: Option<Receipt>) -> BoxFuture<'_, ()> {
+            Box::pin(async {})
+        }
+
+        fn offer_all(&self, _: Vec<(Envelope, Option<Receipt>)>) -> BoxFuture<'_, ()> {
+            Box::pin(async {})
+        }
+    }
+
+    fn door() -> Arc<Door> {
+        let mut section = AdapterConfig::default();
+        let listen = toml::Value::String("127.0.0.1:0".to_owned());
+        section.values.insert("listen".to_owned(), listen);
+        let settings = super::super::settings::Settings::read(&section).expect("right");
+        let hub = Arc::new(Hub::new(settings, SystemClock::with_offset(0)));
+        let posts = Posts::new(mpsc::unbounded_channel().0);
+        Arc::new(Door { hub, inbox: Arc::new(Nowhere), posts })
+    }
+
+    #[tokio::test]
+    async fn who_finds_no_room_waits_until_somebody_goes() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let port = listener.local_addr().expect("bound");
+        let room = Arc::new(Semaphore::new(2));
+        let serving = tokio::spawn(serve(listener, door(), room.clone()));
+        let idle = [TcpStream::connect(port).await, TcpStream::connect(port).await];
+        while room.available_permits() > 0 {
+            tokio::task::yield_now().await;
+        }
+        let mut third = TcpStream::connect(port).await.expect("the system takes it");
+        third.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await.expect("written");
+        let mut answer = [0; 12];
+        for _ in 0..1000 {
+            tokio::task::yield_now().await;
+        }
+        assert!(third.try_read(&mut answer).is_err(), "it was answered though there is no room");
+        drop(idle);
+        third.read_exact(&mut answer).await.expect("an answer");
+        assert_eq!(&answer, b"HTTP/1.1 404");
+        serving.abort();
+    }
+
+    #[test]
+    fn the_header_says_what_a_connection_is_for_and_else_the_path() {
+        let check = |role: Option<&str>, path: &str, expected: Carries| {
+            let mut headers = HeaderMap::new();
+            if let Some(role) = role {
+                headers.insert("x-client-role", role.parse().expect("plain"));
+            }
+            assert_eq!(carries(&headers, path), expected, "{role:?} {path}");
+        };
+        check(Some("Universal"), "/ws/api", Carries::Both);
+        check(Some("API"), "/", Carries::Calls);
+        check(Some("Event"), "/", Carries::Events);
+        check(None, "/ws/api/", Carries::Calls);
+        check(None, "/event", Carries::Events);
+        check(None, "/onebot/v11/ws", Carries::Both);
     }
 }

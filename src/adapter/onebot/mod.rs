@@ -39,7 +39,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use sha2::{Digest, Sha256};
 use tokio::net::TcpListener;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
@@ -155,7 +155,8 @@ impl OneBot {
             let (sessions, made) = mpsc::unbounded_channel();
             let posts = Posts::new(sessions);
             let door = Door { hub: self.hub.clone(), inbox: inbox.clone(), posts };
-            tasks.spawn(listen::serve(listener, Arc::new(door)));
+            let room = Arc::new(Semaphore::new(listen::CONNECTIONS_MAX));
+            tasks.spawn(listen::serve(listener, Arc::new(door), room));
             tasks.spawn(look_after(made));
         }
         for address in &settings.connect {

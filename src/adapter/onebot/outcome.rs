@@ -51,11 +51,16 @@ pub fn outcome(reply: Reply, degraded: Vec<Degradation>) -> Outcome {
 fn answered(answer: &Answer, degraded: Vec<Degradation>) -> Outcome {
     let said = if answer.wording.is_empty() { "no reason given" } else { &answer.wording };
     let reason = format!("the implementation answered {}: {said}", answer.retcode);
-    match (answer.status.as_str(), answer.retcode) {
-        // Accepted for later; nobody will ever tell more.
-        ("ok" | "async", _) | (_, 0 | 1) => Outcome::Done { id: message_id(answer), degraded },
-        (_, 1400 | 1404) => Outcome::Permanent { reason },
-        (_, 1401 | 1403) => Outcome::Permanent { reason: format!("{reason}; {TOKEN}") },
+    let is_well = match answer.status.as_str() {
+        // What is done later is accepted; nobody will ever tell more.
+        "ok" | "async" => true,
+        "failed" => false,
+        _ => matches!(answer.retcode, 0 | 1),
+    };
+    match answer.retcode {
+        _ if is_well => Outcome::Done { id: message_id(answer), degraded },
+        1400 | 1404 => Outcome::Permanent { reason },
+        1401 | 1403 => Outcome::Permanent { reason: format!("{reason}; {TOKEN}") },
         _ => {
             let words = said.to_lowercase();
             let says = |needles: &[&str]| needles.iter().any(|needle| words.contains(needle));
