@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 
 use super::message::{self, Parsed};
 use super::notice;
-use super::wire::{self, Frame, Id, Message, Number, Sender, Status};
+use super::wire::{self, Frame, Id, Message, Number, Status};
 use super::{PLATFORM, SelfId};
 use crate::clock::TimeMs;
 use crate::effect::Destination;
@@ -72,7 +72,7 @@ pub struct OwnMessage {
     /// When, Unix ms.
     pub at: TimeMs,
     /// What it said.
-    pub parsed: Said,
+    pub said: Said,
 }
 
 impl OwnMessage {
@@ -214,76 +214,82 @@ impl Stamp {
 }
 
 fn message(frame: Frame<'_>, ear: &Ear, stamp: Stamp, text: &str) -> Heard {
-    let kind = frame.message_type.get().unwrap_or(match frame.group_id {
-        Id(Some(_)) => "group",
-        Id(None) => "private",
-    });
-    let group = match kind {
-        "group" => frame.group_id.0,
-        // A temporary session names the group that it came from, but is no message of it.
-        "private" => None,
-        other => return Heard::Ignored(format!("message of a {other}")),
+    let (group, user) = match whereabouts(&frame) {
+        Ok(found) => found,
+        Err(heard) => return heard,
     };
-    if kind == "group" && group.is_none() {
-        return Heard::Unreadable("a group message without `group_id`".to_owned());
-    }
-    let Some(user) = frame.user_id.0 else {
-        return Heard::Unreadable("a message without `user_id`".to_owned());
-    };
-    // A hint of the platform, not a member's words.
-    if frame.sub_type.as_str() == "notice" {
-        return Heard::Ignored("message `notice`".to_owned());
-    }
     let id = match frame.message_id.get() {
         Some(id) => id.to_owned(),
         None => format!("#{}", fingerprint(text)),
     };
     let is_own = ear.own.contains(&SelfId(user)) || frame.post_type.as_str() == "message_sent";
-    let parsed = message::parse(frame.message, &ear.own);
-    if is_own {
-        let Parsed { elements, quote, .. } = parsed;
-        let reply = quote.map(|quote| quote.message);
-        let person = frame.target_id.0.filter(|_| group.is_none());
-        let parsed = Said { reply, elements };
-        return Heard::Own(OwnMessage { group, person, id, at: stamp.at, parsed });
-    }
     let key = match group {
         Some(group) => format!("{}:message:g{group}:u{user}:{id}", stamp.raw),
         None => format!("{}:message:u{user}:{id}", stamp.raw),
     };
-    let is_anonymous = frame.anonymous.is_some() || frame.sub_type.as_str() == "anonymous";
-    let mut actor = actor(user, frame.sender.as_ref(), group.is_some());
-    if is_anonymous {
-        actor.is_bot = true;
-        let mask = frame.anonymous.as_ref().and_then(|mask| mask.name.get());
-        (actor.name, actor.nickname) = (mask.unwrap_or("匿名").to_owned(), None);
+    let actor = actor(user, &frame, group.is_some());
+    let place = group.map(|group| place(group, frame.group_name.get()));
+    let Parsed { elements, quote, to_bot, unknown } = message::parse(frame.message, &ear.own);
+    if is_own {
+        let person = frame.target_id.0.filter(|_| group.is_none());
+        let said = Said { reply: quote.map(|quote| quote.message), elements };
+        return Heard::Own(OwnMessage { group, person, id, at: stamp.at, said });
     }
-    let to_bot = parsed.to_bot || group.is_none();
-    let Parsed { elements, quote, unknown, .. } = parsed;
     for kind in unknown {
         tracing::debug!(kind, "a segment of an unknown kind is shown by its name");
     }
+    let to_bot = to_bot || group.is_none();
     Heard::Event(Box::new(Envelope {
         account: ear.account.clone(),
         key,
         key_quality: stamp.quality(),
         at: stamp.at,
-        group: group.map(|group| place(group, frame.group_name.get())),
+        group: place,
         actor: Some(actor),
         kind: EventKind::Message { id, elements, quote, to_bot },
         backfilled: false,
     }))
 }
 
-/// The sender of a message.
-fn actor(user: i64, sender: Option<&Sender<'_>>, in_group: bool) -> Actor {
-    let (name, card) =
-        sender.map_or(("", None), |sender| (sender.nickname.as_str(), sender.card.get()));
+/// The group (`None` for a direct message) and the sender of a message.
+fn whereabouts(frame: &Frame<'_>) -> Result<(Option<i64>, i64), Heard> {
+    let kind = frame.message_type.get().unwrap_or(match frame.group_id {
+        Id(Some(_)) => "group",
+        Id(None) => "private",
+    });
+    let group = match (kind, frame.group_id) {
+        ("group", Id(None)) => {
+            return Err(Heard::Unreadable("a group message without `group_id`".to_owned()));
+        }
+        ("group", Id(group)) => group,
+        // A temporary session names the group that it came from, but is no message of it.
+        ("private", _) => None,
+        (other, _) => return Err(Heard::Ignored(format!("message of a {other}"))),
+    };
+    // A hint of the platform, not a member's words.
+    if frame.sub_type.as_str() == "notice" {
+        return Err(Heard::Ignored("message `notice`".to_owned()));
+    }
+    match frame.user_id.0 {
+        Some(user) => Ok((group, user)),
+        None => Err(Heard::Unreadable("a message without `user_id`".to_owned())),
+    }
+}
+
+/// The sender of a message, behind a mask where it is anonymous.
+fn actor(user: i64, frame: &Frame<'_>, in_group: bool) -> Actor {
+    let id = Ref::new(PLATFORM, user);
+    if frame.anonymous.is_some() || frame.sub_type.as_str() == "anonymous" {
+        let mask = frame.anonymous.as_ref().and_then(|mask| mask.name.get());
+        let name = mask.unwrap_or("匿名").to_owned();
+        return Actor { id, name, nickname: None, role: None, is_bot: true };
+    }
+    let sender = frame.sender.as_ref();
     let role = sender.and_then(|sender| role(sender.role.as_str()));
     Actor {
-        id: Ref::new(PLATFORM, user),
-        name: name.to_owned(),
-        nickname: card.map(str::to_owned),
+        id,
+        name: sender.map_or("", |sender| sender.nickname.as_str()).to_owned(),
+        nickname: sender.and_then(|sender| sender.card.get()).map(str::to_owned),
         role: role.filter(|_| in_group),
         is_bot: false,
     }

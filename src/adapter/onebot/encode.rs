@@ -130,69 +130,60 @@ fn send(
 
 /// The elements of a message as segments; in a direct message nobody can be mentioned.
 pub fn segments(content: &[Element], in_group: bool) -> (Vec<Value>, Vec<Degradation>) {
-    let (mut segments, mut degraded) = (Vec::new(), Vec::new());
-    let mut plain = String::new();
-    for element in content {
-        let special = match element {
-            Element::Text(text) | Element::Emoji(text) => {
-                plain.push_str(text);
-                None
-            }
-            Element::Code(code) => {
-                plain.push_str(code);
-                degraded.push(Degradation { element: "code", shown_as: "text" });
-                None
-            }
-            Element::Break => {
-                plain.push('\n');
-                None
-            }
-            Element::Link { url, title } => {
-                plain.push_str(&link(url, title.as_deref()));
-                None
-            }
-            Element::File { url, name } => {
-                plain.push_str(&format!("[文件 {name} {url}]"));
-                degraded.push(Degradation { element: "file", shown_as: "link" });
-                None
-            }
-            Element::Mention { id, name } => match uin(id).filter(|_| in_group) {
-                Some(uin) => Some(segment("at", "qq", uin)),
-                None => {
-                    plain.push_str(&format!("@{name}"));
-                    degraded.push(Degradation { element: "mention", shown_as: "text" });
-                    None
-                }
-            },
-            Element::MentionAll if in_group => Some(segment("at", "qq", "all")),
-            Element::MentionAll => {
-                plain.push_str("@全体成员");
-                degraded.push(Degradation { element: "mention_all", shown_as: "text" });
-                None
-            }
-            Element::Image { url } if is_fetchable(url) => Some(segment("image", "file", url)),
-            Element::Image { url } => {
-                plain.push_str(&format!("[图片 {url}]"));
-                degraded.push(Degradation { element: "image", shown_as: "text" });
-                None
-            }
-            Element::Button { .. } => {
-                degraded.push(Degradation { element: "button", shown_as: "nothing" });
-                None
-            }
-        };
-        if let Some(special) = special {
-            flush(&mut plain, &mut segments);
-            segments.push(special);
-        }
-    }
-    flush(&mut plain, &mut segments);
-    (segments, degraded)
+    let mut writer = Writer::default();
+    content.iter().for_each(|element| writer.write(element, in_group));
+    writer.flush();
+    (writer.segments, writer.degraded)
 }
 
-fn flush(plain: &mut String, segments: &mut Vec<Value>) {
-    if !plain.is_empty() {
-        segments.push(segment("text", "text", &std::mem::take(plain)));
+/// Segments in the making; text that stands together is one of them.
+#[derive(Default)]
+struct Writer {
+    plain: String,
+    segments: Vec<Value>,
+    degraded: Vec<Degradation>,
+}
+
+impl Writer {
+    fn write(&mut self, element: &Element, in_group: bool) {
+        match element {
+            Element::Text(text) | Element::Emoji(text) => self.plain.push_str(text),
+            Element::Code(code) => self.instead(("code", "text"), code),
+            Element::Break => self.plain.push('\n'),
+            Element::Link { url, title } => self.plain.push_str(&link(url, title.as_deref())),
+            Element::File { url, name } => {
+                self.instead(("file", "link"), &format!("[文件 {name} {url}]"));
+            }
+            Element::Mention { id, name } => match uin(id).filter(|_| in_group) {
+                Some(uin) => self.special(segment("at", "qq", uin)),
+                None => self.instead(("mention", "text"), &format!("@{name}")),
+            },
+            Element::MentionAll if in_group => self.special(segment("at", "qq", "all")),
+            Element::MentionAll => self.instead(("mention_all", "text"), "@全体成员"),
+            Element::Image { url } if is_fetchable(url) => {
+                self.special(segment("image", "file", url));
+            }
+            Element::Image { url } => self.instead(("image", "text"), &format!("[图片 {url}]")),
+            Element::Button { .. } => self.instead(("button", "nothing"), ""),
+        }
+    }
+
+    /// Shows an element as something else.
+    fn instead(&mut self, (element, shown_as): (&'static str, &'static str), text: &str) {
+        self.plain.push_str(text);
+        self.degraded.push(Degradation { element, shown_as });
+    }
+
+    fn special(&mut self, segment: Value) {
+        self.flush();
+        self.segments.push(segment);
+    }
+
+    fn flush(&mut self) {
+        if !self.plain.is_empty() {
+            let text = std::mem::take(&mut self.plain);
+            self.segments.push(segment("text", "text", &text));
+        }
     }
 }
 

@@ -141,7 +141,7 @@ impl Wanted {
 
     /// Whether this is it.
     pub fn is(&self, message: &OwnMessage) -> bool {
-        let said = &message.parsed;
+        let said = &message.said;
         // Whole seconds: one that began before may have ended after.
         let is_late = message.at + 999 >= self.since;
         let same_reply = match (&self.reply, &said.reply) {

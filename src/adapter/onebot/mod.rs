@@ -22,6 +22,7 @@ mod http_api;
 mod hub;
 mod listen;
 mod liveness;
+mod loose;
 mod message;
 mod notice;
 mod outcome;

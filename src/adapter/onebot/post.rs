@@ -75,24 +75,18 @@ impl Posts {
 
     async fn take(&self, door: &Arc<Door>, self_id: SelfId, text: &str) -> Answer {
         let hub = &door.hub;
-        let ear = hub.ear(self_id);
         hub.heard(self_id);
-        let (mut beat, mut items, mut committed) = (None, Vec::new(), None);
-        match decode(text, &ear, hub.clock.now()) {
+        let (mut beat, mut online, mut items) = (None, None, Vec::new());
+        let mut committed = None;
+        match decode(text, &hub.ear(self_id), hub.clock.now()) {
             Heard::Event(envelope) => {
                 let (receipt, hears) = oneshot::channel();
                 committed = Some(hears);
                 items.push((*envelope, Some(receipt)));
             }
             Heard::Own(message) => hub.note_own(self_id, message),
-            Heard::Beat { interval_ms, online } => {
-                beat = interval_ms;
-                let news = online.and_then(|online| hub.note_online(self_id, online));
-                items.extend(news.map(|news| (news, None)));
-            }
-            Heard::Online(online) => {
-                items.extend(hub.note_online(self_id, online).map(|news| (news, None)));
-            }
+            Heard::Beat { interval_ms, online: status } => (beat, online) = (interval_ms, status),
+            Heard::Online(status) => online = Some(status),
             Heard::Foreign | Heard::Answer(_) => return status(StatusCode::BAD_REQUEST),
             Heard::Ignored(kind) => hub.tally.add(Dropped::Ignored, &kind),
             Heard::Unreadable(kind) => {
@@ -101,9 +95,12 @@ impl Posts {
             }
         }
         let feed = self.feed(door, self_id, beat);
+        let news = online.and_then(|online| hub.note_online(self_id, online));
+        items.extend(news.map(|news| (news, None)));
         if !items.is_empty() && feed.send(items).await.is_err() {
             return status(StatusCode::SERVICE_UNAVAILABLE);
         }
+        // The feed ends when nobody holds it any more.
         drop(feed);
         match committed {
             None => status(StatusCode::NO_CONTENT),
