@@ -58,9 +58,10 @@ pub struct Place {
 pub struct Actor {
     /// `platform:id`.
     pub id: Ref,
-    /// Display name.
+    /// Display name; empty where the platform does not say it with this event: what is known of
+    /// her names stays then.
     pub name: String,
-    /// Name in this group, where it differs.
+    /// Name in this group, where it differs; an empty one was taken away.
     pub nickname: Option<String>,
     /// Her authority here; `None` where the platform does not say with each event.
     pub role: Option<Role>,

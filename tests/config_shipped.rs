@@ -81,16 +81,17 @@ fn it_explains_every_key() {
 }
 
 #[test]
-fn it_explains_the_keys_of_the_console() {
-    let spec = ADAPTERS.iter().find(|spec| spec.name == "console").expect("the console exists");
-    for key in spec.keys {
+fn it_explains_the_keys_of_every_adapter() {
+    let keys = ADAPTERS.iter().flat_map(|spec| spec.keys.iter().map(move |key| (spec.name, key)));
+    for (adapter, key) in keys {
         let default = match key.default {
             AdapterDefault::Required | AdapterDefault::Absent => None,
             AdapterDefault::Text(text) => Some(format!("{text:?}")),
             AdapterDefault::Int(number) => Some(number.to_string()),
             AdapterDefault::Bool(flag) => Some(flag.to_string()),
         };
-        explained("[adapters.console]", key.name, key.about, default.as_deref());
+        let head = format!("[adapters.{adapter}]");
+        explained(&head, key.name, key.about, default.as_deref());
     }
 }
 

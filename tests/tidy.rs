@@ -123,6 +123,8 @@ fn types_of_a_platform_stay_in_its_adapter() {
     let console = [r"adapter::console\b", r"\bconsole::[A-Za-z{]"];
     let allowed = ["src/adapter/", "src/cli/", "src/workbench/"];
     none("the console's types outside its adapter", places(&console, &allowed));
+    let onebot = [r"adapter::onebot\b", r"\bonebot::[A-Za-z{]"];
+    none("QQ's types outside their adapter", places(&onebot, &["src/adapter/"]));
 }
 
 #[test]

@@ -6,6 +6,7 @@
 //! in [`ADAPTERS`], a config section and its fixtures.
 
 pub mod console;
+pub mod onebot;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -31,7 +32,7 @@ pub struct AdapterSpec {
     pub about: &'static str,
     /// What its section may say, besides `enabled`.
     pub keys: &'static [AdapterKey],
-    /// Makes the adapter from its section of the configuration.
+    /// Makes the adapter from its section of the configuration; opens nothing yet.
     pub build: fn(&AdapterConfig) -> anyhow::Result<Arc<dyn Adapter>>,
 }
 
@@ -77,7 +78,7 @@ pub enum AdapterDefault {
 }
 
 /// Every adapter in this binary.
-pub static ADAPTERS: &[AdapterSpec] = &[console::SPEC];
+pub static ADAPTERS: &[AdapterSpec] = &[console::SPEC, onebot::SPEC];
 
 /// What the core asks of an adapter.
 #[derive(Clone, Debug, PartialEq)]

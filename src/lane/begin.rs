@@ -10,7 +10,7 @@ use crate::commit::Item;
 use crate::community::{Community, Member};
 use crate::config::Config;
 use crate::dispatch::{Circumstances, Dispatch, OVERLOADED, dispatch};
-use crate::event::{Element, Envelope, Event, EventKind, KeyQuality, Tick};
+use crate::event::{Actor, Element, Envelope, Event, EventKind, KeyQuality, Tick};
 use crate::id::{CommunityId, PersonId, Ref, ScriptName, TimerId};
 use crate::script::protocol::{EventView, Frame, GroupView, Work};
 use crate::store::PersonRow;
@@ -227,21 +227,14 @@ fn note_actor(turn: &mut Turn, person: PersonId, config: &Config) {
     let is_new = !turn.community.members.contains_key(&person);
     if is_new {
         turn.community.accounts.insert(actor.id.clone(), person);
-        let member = Member::new(actor.id.clone(), &actor.name, at);
+        let name = if actor.name.is_empty() { actor.id.local() } else { &actor.name };
+        let member = Member::new(actor.id.clone(), name, at);
         turn.community.members.insert(person, member);
         turn.new_persons.push(PersonRow { id: person, account: actor.id.clone(), at });
     }
     let given = config.roles.get(&actor.id).copied();
     let Some(member) = turn.community.members.get_mut(&person) else { return };
-    let mut changed = is_new;
-    if *member.name != *actor.name {
-        member.name = actor.name.as_str().into();
-        changed = true;
-    }
-    if member.nickname.as_deref() != actor.nickname.as_deref() {
-        member.nickname = actor.nickname.as_deref().map(Into::into);
-        changed = true;
-    }
+    let mut changed = is_new | take_names(member, actor);
     let role = given.or(actor.role).unwrap_or(member.role);
     changed |= role != member.role || actor.is_bot != member.is_bot;
     (member.role, member.is_bot) = (role, actor.is_bot);
@@ -263,6 +256,23 @@ fn note_actor(turn: &mut Turn, person: PersonId, config: &Config) {
 fn note_size(turn: &mut Turn, person: PersonId, counted_before: bool) {
     let counts = turn.community.members.get(&person).is_some_and(Member::counts);
     turn.community.size += i64::from(counts) - i64::from(counted_before);
+}
+
+/// Names as the platform has them now; one that it does not say stays. Whether anything changed.
+fn take_names(member: &mut Member, actor: &Actor) -> bool {
+    let mut changed = false;
+    if !actor.name.is_empty() && *member.name != *actor.name {
+        member.name = actor.name.as_str().into();
+        changed = true;
+    }
+    let nickname = actor.nickname.as_deref();
+    let is_said = nickname.is_some() || !actor.name.is_empty();
+    let nickname = nickname.filter(|nickname| !nickname.is_empty());
+    if is_said && member.nickname.as_deref() != nickname {
+        member.nickname = nickname.map(Into::into);
+        changed = true;
+    }
+    changed
 }
 
 /// Everything that the handlers usually read.

@@ -174,14 +174,18 @@ fn adapters(config: &Config) -> Vec<Check> {
         let found = "none is on, so nobody can talk to the bot; add `[adapters.console]`";
         return vec![Check::new("adapters", Health::Problem, found)];
     }
-    let line = |name: &String| match ADAPTERS.iter().find(|spec| spec.name == name) {
-        Some(spec) => Check::new("adapter", Health::Ok, format!("{name}: {}", spec.about)),
+    let line = |(name, section)| match ADAPTERS.iter().find(|spec| spec.name == name) {
+        // Making one opens nothing; it only says whether its section makes sense.
+        Some(spec) => match (spec.build)(section) {
+            Ok(_) => Check::new("adapter", Health::Ok, format!("{name}: {}", spec.about)),
+            Err(error) => Check::new("adapter", Health::Problem, format!("{name}: {error:#}")),
+        },
         None => {
             let found = format!("{name} is not part of this program; remove `[adapters.{name}]`");
             Check::new("adapter", Health::Problem, found)
         }
     };
-    config.adapters.keys().map(line).collect()
+    config.adapters.iter().map(line).collect()
 }
 
 /// What the database says of the past: events that wait or were set aside, deliveries that went
@@ -252,6 +256,17 @@ mod tests {
              ⚠ sending  1 messages of the last 7 days may or may not have arrived; look into the \
              groups, the log has their times\n"
         );
+    }
+
+    #[test]
+    fn a_section_that_makes_no_sense_is_a_problem() {
+        let mut config = Config::default();
+        let keys = crate::adapter::onebot::SPEC.keys;
+        let section = crate::config::AdapterConfig { keys, ..Default::default() };
+        config.adapters.insert("onebot".to_owned(), section);
+        let [check] = &adapters(&config)[..] else { panic!("one line for one adapter") };
+        assert_eq!(check.health, Health::Problem);
+        assert!(check.found.contains("`listen`") && check.found.contains("`connect`"), "{check:?}");
     }
 
     #[test]

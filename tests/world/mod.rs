@@ -197,7 +197,18 @@ impl Setup {
         Self { config, clock, sources, host: None, words: WordLists::default() }
     }
 
+    /// The word lists that ship.
+    pub fn shipped_words() -> WordLists {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/words");
+        WordLists::load(&folder).0
+    }
+
     pub async fn start(self, store: Arc<dyn Store>, platform: &Arc<Platform>) -> Bot {
+        self.start_on(store, vec![platform.clone()]).await
+    }
+
+    /// On any platforms.
+    pub async fn start_on(self, store: Arc<dyn Store>, adapters: Vec<Arc<dyn Adapter>>) -> Bot {
         let limits = self.config.limits.script.clone();
         let host =
             self.host.unwrap_or_else(|| Arc::new(InProcessHost::with_threads(limits, 2).unwrap()));
@@ -209,7 +220,7 @@ impl Setup {
             host,
             sources: self.sources,
             words: self.words,
-            adapters: vec![platform.clone()],
+            adapters,
         };
         Bot::start(parts).await.unwrap()
     }
