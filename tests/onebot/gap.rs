@@ -135,6 +135,22 @@ async fn nobody_waits_for_ever() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_waits_is_not_lost_when_the_connection_breaks_again() {
+    let sim = Sim::with_group(jumping(true));
+    // Without a connection for calls the history cannot be asked for, and is waited for.
+    let rig = Rig::jumping(&sim, &[("connect", "ws://sim/event")]);
+    broken(&sim, &rig).await;
+    sim.say(777, 20002, "四");
+    sim.whisper(20002, "私聊");
+    let last = |events: &[Envelope]| lines(events).last().cloned();
+    rig.inbox.until("the whisper", |events| last(events) == Some("私聊".to_owned())).await;
+    sim.set_silent(true);
+    sim.disconnect().await;
+    rig.inbox.until("the message", |events| lines(events).contains(&"四".to_owned())).await;
+    assert_eq!(lines(&rig.inbox.events())[..4], ["一", "私聊", "gap 0", "四"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_first_connection_has_no_gap() {
     let sim = Sim::with_group(jumping(true));
     sim.keep(777, 20002, text("很久以前"));

@@ -103,6 +103,15 @@ async fn a_short_break_is_no_news_and_a_long_one_is() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_account_that_never_comes_is_told_of_once() {
+    let sim = Sim::with_group(jumping(None));
+    let rig = Rig::jumping(&sim, &[("listen", "127.0.0.1:0"), ("self_id", "10001")]);
+    rig.inbox.until("offline", |events| online(events) == [false]).await;
+    tokio::time::sleep(Duration::from_secs(3600)).await;
+    assert_eq!(online(&rig.inbox.events()), [false]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn who_posts_is_alive_as_long_as_something_comes() {
     let sim = Sim::with_group(jumping(None));
     let clock = sim.inner.options.clock.clone();

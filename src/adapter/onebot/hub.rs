@@ -208,6 +208,14 @@ impl Hub {
         }
     }
 
+    /// The accounts of the section should be here by now; who is not is told of in a while.
+    pub fn expect_accounts(&self) {
+        let mut state = self.state();
+        for account in state.accounts.values_mut().filter(|account| account.events.is_none()) {
+            account.away_since.get_or_insert_with(Instant::now);
+        }
+    }
+
     /// An HTTP interface of an account, used where it has no socket.
     pub fn set_http(&self, self_id: SelfId, caller: Caller) {
         self.account(&mut self.state(), self_id).http = Some(caller);
@@ -272,7 +280,7 @@ impl Hub {
                 continue;
             }
             account.away_since = None;
-            if account.told.replace(false) == Some(true) {
+            if account.told.replace(false) != Some(false) {
                 gone.push(self.online(*self_id, false));
             }
         }

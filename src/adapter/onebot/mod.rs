@@ -172,6 +172,7 @@ impl OneBot {
             let backoff = self.backoff(&format!("{address:?}"));
             tasks.spawn(forward::introduce(self.hub.clone(), api, backoff));
         }
+        self.hub.expect_accounts();
         tasks.spawn(tell_who_is_gone(self.hub.clone(), inbox.clone()));
         Ok(tasks)
     }
