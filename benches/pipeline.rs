@@ -7,6 +7,8 @@
 //! tells what this disk and SQLite can do without us: the same event rows, written in the same
 //! batches by one loop.
 
+#[path = "load/rows.rs"]
+mod rows;
 #[path = "../tests/world/mod.rs"]
 mod world;
 
@@ -17,8 +19,6 @@ use std::time::{Duration, Instant};
 use qundao::adapter::{Accepted, Inbox};
 use qundao::bot::Bot;
 use qundao::clock::{Clock, SystemClock};
-use qundao::id::{CommunityId, EventId, Ref};
-use qundao::store::{CommunityRow, EventRow, EventState, TurnRows, Write};
 use tokio::sync::{Semaphore, oneshot};
 use world::{Platform, Setup, message, script, seed, shipped, sqlite};
 
@@ -30,7 +30,6 @@ const RULES: usize = 10;
 const MEMBERS: usize = 20;
 /// Events under way in the closed loop.
 const WINDOW: usize = 2048;
-const BATCH: usize = 256;
 
 fn main() {
     let args: Vec<String> = std::env::args().collect();
@@ -41,8 +40,8 @@ fn main() {
     let seconds: f64 = option("--seconds", "5").parse().expect("--seconds is a number");
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.expect("a runtime");
-    let baseline = runtime.block_on(rows_alone(seconds.min(3.0)));
-    println!("SQLite alone, {BATCH} event rows a commit: {baseline:.0} events/s");
+    let baseline = runtime.block_on(rows::alone(Duration::from_secs_f64(seconds.min(3.0))));
+    println!("SQLite alone, {} event rows a commit: {baseline:.0} events/s", rows::BATCH);
     for count in option("--communities", "1000,10000").split(',') {
         let count: usize = count.parse().expect("--communities is a list of numbers");
         runtime.block_on(measure(count, seconds, baseline));
@@ -195,41 +194,6 @@ fn percentiles(mut ms: Vec<f64>) -> (f64, f64, f64) {
     ms.sort_by(f64::total_cmp);
     let at = |part: f64| ms.get((ms.len() as f64 * part) as usize).copied().unwrap_or_default();
     (at(0.5), at(0.99), ms.last().copied().unwrap_or_default())
-}
-
-/// The same event rows, without a bot.
-async fn rows_alone(seconds: f64) -> f64 {
-    let folder = tempfile::tempdir().expect("a folder");
-    let store = sqlite(&folder.path().join("baseline.db")).await;
-    let (began, mut written) = (Instant::now(), 0);
-    while began.elapsed().as_secs_f64() < seconds {
-        let batch: Vec<Write> = (0..BATCH).map(|n| row(written + n)).collect();
-        store.commit(&batch).await.expect("written");
-        written += BATCH;
-    }
-    written as f64 / began.elapsed().as_secs_f64()
-}
-
-fn row(n: usize) -> Write {
-    let community = CommunityId(1);
-    let mut rows = TurnRows::new(EventRow {
-        id: EventId(n as i64 + 1),
-        community,
-        group: None,
-        person: None,
-        account: Ref::new("test", "bot"),
-        key: n.to_string().into(),
-        kind: "message",
-        at: n as i64,
-        received_at: n as i64,
-        seed: n as u64,
-        state: EventState::Done,
-        text: Some(text(n).into()),
-        body: None,
-        outcome: None,
-    });
-    rows.community = (n == 0).then(|| CommunityRow { id: community, key: "c".to_owned() });
-    Write::Turn(Box::new(rows))
 }
 
 fn rss_mib() -> u64 {

@@ -43,7 +43,9 @@ impl Bulk {
     ) -> Result<(), StoreError> {
         while rows.len() > 0 {
             let fitting = SIZES.iter().position(|size| rows.len() <= *size);
-            let mut query = sqlx::query(self.text(fitting.unwrap_or(SIZES.len() - 1)));
+            let size = fitting.unwrap_or(SIZES.len() - 1);
+            let text = self.texts[size].get_or_init(|| self.text(SIZES[size]));
+            let mut query = sqlx::query(text.as_str());
             for row in rows.by_ref().take(LARGEST) {
                 query = bind(query, row);
             }
@@ -52,12 +54,16 @@ impl Bulk {
         Ok(())
     }
 
-    fn text(&'static self, size: usize) -> &'static str {
-        self.texts[size].get_or_init(|| {
-            let row = format!("({})", vec!["?"; self.columns].join(","));
-            let rows = vec![row; SIZES[size]].join(",");
-            let Self { head, tail, .. } = self;
-            format!("{head} SELECT * FROM (VALUES {rows}) WHERE column1 IS NOT NULL {tail}")
-        })
+    /// The statement with room for so many rows.
+    pub(super) fn text(&self, rows: usize) -> String {
+        let row = format!("({})", vec!["?"; self.columns].join(","));
+        let rows = vec![row; rows].join(",");
+        let Self { head, tail, .. } = self;
+        format!("{head} SELECT * FROM (VALUES {rows}) WHERE column1 IS NOT NULL {tail}")
+    }
+
+    /// Values in a row.
+    pub(super) const fn columns(&self) -> usize {
+        self.columns
     }
 }

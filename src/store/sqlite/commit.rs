@@ -1,8 +1,4 @@
-//! The group commit: many turns, one transaction, a few statements a table.
-//!
-//! What every message writes is bound in bulk. The rows of other tables travel as one JSON array
-//! and are spread by `json_each`, which costs one trip to SQLite's thread for each table instead
-//! of one for each row.
+//! The group commit: many turns, one transaction, one trip to SQLite's thread.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,7 +8,8 @@ use sqlx::sqlite::SqliteConnection;
 use sqlx::{Connection, Row};
 
 use super::accounts::BotAccounts;
-use super::bulk::{Bound, Bulk};
+use super::bulk::Bound;
+use super::sql::{DELIVERY, EVENT, FIRST, LAST, SETTLE, TOUCH, TRIP};
 use super::{codes, failure};
 use crate::clock::TimeMs;
 use crate::effect::{Call, Delivery, Destination};
@@ -22,98 +19,6 @@ use crate::store::{EventRow, MemberRow, Settlement, StoreError, TurnRows, Write}
 
 const DAY_MS: i64 = 24 * 3600 * 1000;
 
-/// One statement for each table, in an order that satisfies the foreign keys.
-const COMMUNITY: &str = "INSERT INTO community(id, key)
-  SELECT value->>'id', value->>'key' FROM json_each($1) WHERE true ON CONFLICT DO NOTHING";
-const GROUP: &str = "INSERT INTO grp(id, community, ref, name)
-  SELECT value->>'id', value->>'community', value->>'reference', value->>'name'
-  FROM json_each($1) WHERE true ON CONFLICT DO NOTHING";
-const PERSON: &str = "INSERT INTO person(id, created_at)
-  SELECT value->>'id', value->>'at' FROM json_each($1) WHERE true ON CONFLICT DO NOTHING";
-const ACCOUNT: &str = "INSERT INTO account(ref, person)
-  SELECT value->>'account', value->>'id' FROM json_each($1) WHERE true
-  ON CONFLICT(ref) DO NOTHING";
-const MEMBER: &str =
-    "INSERT INTO member(community, person, ref, name, nickname, role, trust, is_bot,
-    joined_at, left_at, active_days, last_day, tags)
-  SELECT value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>6, value->>7,
-    value->>8, value->>9, value->>10, value->>11, value->>12
-  FROM json_each($1) WHERE true
-  ON CONFLICT(community, person) DO UPDATE SET ref = excluded.ref, name = excluded.name,
-    nickname = excluded.nickname, role = excluded.role, trust = excluded.trust,
-    is_bot = excluded.is_bot, joined_at = excluded.joined_at, left_at = excluded.left_at,
-    active_days = excluded.active_days, last_day = excluded.last_day, tags = excluded.tags";
-static TOUCH: Bulk = Bulk::new(
-    "INSERT INTO member_tally(community, person, messages)",
-    3,
-    "ON CONFLICT(community, person) DO UPDATE SET messages = excluded.messages",
-);
-static EVENT: Bulk = Bulk::new(
-    "INSERT INTO event(id, community, grp, person, account, key, kind, at, received_at, seed,
-    state, text, body, outcome)",
-    14,
-    "ON CONFLICT(id) DO UPDATE SET state = excluded.state, text = excluded.text,
-    body = excluded.body, outcome = excluded.outcome",
-);
-const LEFT_UNDONE: &str = "INSERT INTO left_undone(day, commands)
-  SELECT value->>0, value->>1 FROM json_each($1) WHERE true
-  ON CONFLICT(day) DO UPDATE SET commands = commands + excluded.commands";
-const LEDGER_ACCOUNT: &str = "INSERT INTO ledger_account(id, community, kind, owner)
-  SELECT value->>'id', value->>'community', value->>'kind', value->>'owner' FROM json_each($1)";
-const TRANSFER: &str = "INSERT INTO ledger_transfer(id, community, debit, credit, amount, kind,
-    pending, key, code, reason, actor, event, at)
-  SELECT value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>6, value->>7,
-    value->>8, value->>9, value->>10, value->>11, value->>12 FROM json_each($1)";
-const PACKET: &str =
-    "INSERT INTO packet(id, community, grp, sender, mode, total, count, wish, seed,
-    commitment, created_at, expires_at, state)
-  SELECT value->>'id', value->>'community', value->>'group', value->>'sender', value->>'mode',
-    value->>'total', value->>'count', value->>'wish', value->>'seed', value->>'commitment',
-    value->>'created_at', value->>'expires_at', value->>'state'
-  FROM json_each($1) WHERE true ON CONFLICT(id) DO UPDATE SET state = excluded.state";
-const SHARE: &str = "INSERT INTO packet_share(packet, n, amount, person, taken_at)
-  SELECT value->>'packet', value->>'n', value->>'amount', value->>'person', value->>'taken_at'
-  FROM json_each($1) WHERE true
-  ON CONFLICT(packet, n) DO UPDATE SET person = excluded.person, taken_at = excluded.taken_at";
-const CHECKIN: &str = "INSERT INTO checkin(community, person, day, streak, ordinal)
-  SELECT value->>'community', value->>'person', value->>'day', value->>'streak',
-    value->>'ordinal' FROM json_each($1)";
-const RULE_VERSION: &str = "INSERT INTO rule_version(community, version, text, author, at)
-  SELECT value->>'community', value->>'version', value->>'text', value->>'author', value->>'at'
-  FROM json_each($1)";
-const RULE_ACK: &str = "INSERT INTO rule_ack(community, person, version, at)
-  SELECT value->>'community', value->>'person', value->>'version', value->>'at'
-  FROM json_each($1)";
-const WARNING: &str = "INSERT INTO warning(community, person, event, n, reason, weight, script, at)
-  SELECT value->>'community', value->>'person', value->>'event', value->>'n', value->>'reason',
-    value->>'weight', value->>'script', value->>'at' FROM json_each($1)";
-const STATE_SET: &str = "INSERT INTO script_state(community, script, scope, key, value)
-  SELECT value->>'community', value->>'script', value->>'scope', value->>'key', value->>'value'
-  FROM json_each($1) WHERE true
-  ON CONFLICT(community, script, scope, key) DO UPDATE SET value = excluded.value";
-const STATE_REMOVE: &str = "DELETE FROM script_state WHERE (community, script, scope, key) IN
-  (SELECT value->>'community', value->>'script', value->>'scope', value->>'key'
-   FROM json_each($1))";
-const TIMER: &str = "INSERT INTO timer(id, community, grp, script, name, due, data)
-  SELECT value->>'id', value->>'community', value->>'group', value->>'script', value->>'name',
-    value->>'due', value->>'data' FROM json_each($1)";
-const TIMER_GONE: &str = "DELETE FROM timer WHERE id IN (SELECT value FROM json_each($1))";
-static DELIVERY: Bulk = Bulk::new(
-    "INSERT INTO delivery(id, key, event, community, script, account, dest, call, slot, body,
-    policy, state, reason, not_before, expires_at, attempts, platform_id)",
-    17,
-    "",
-);
-static SETTLE: Bulk = Bulk::new(
-    "WITH s(id, state, reason, attempts, platform_id) AS (",
-    5,
-    ") UPDATE delivery SET state = s.state, reason = s.reason, attempts = s.attempts,
-    platform_id = coalesce(s.platform_id, delivery.platform_id) FROM s WHERE delivery.id = s.id",
-);
-const AUDIT: &str = "INSERT INTO audit(event, community, at, actor, action, object, detail)
-  SELECT value->>'event', value->>'community', value->>'at', value->>'actor', value->>'action',
-    value->>'object', value->>'detail' FROM json_each($1)";
-
 /// Commits the whole batch in one transaction, or nothing of it.
 pub(super) async fn commit(
     connection: &mut SqliteConnection,
@@ -122,30 +27,49 @@ pub(super) async fn commit(
 ) -> Result<(), StoreError> {
     let parts = Parts::of(batch);
     accounts.learn(connection, parts.turns.iter().map(|turn| &turn.event.account)).await?;
-    let (first, last) = parts.rare();
+    let (first, last, counts) = (parts.first(), parts.last(), parts.counts());
+    let rows = [counts.len(), parts.turns.len(), parts.deliveries.len(), parts.settled.len()];
+    let bind_event = |query, row| bind_event(query, row, accounts);
+    if let Some(load) = TRIP.with_room(rows, [is_any(&first), is_any(&last)]) {
+        return load
+            .json(first)
+            .rows(counts.into_iter(), bind_touch)
+            .rows(parts.events(), bind_event)
+            .json(last)
+            .rows(parts.deliveries.iter().copied(), bind_delivery)
+            .rows(parts.settled.iter().copied(), bind_settlement)
+            .commit(connection)
+            .await;
+    }
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(failure)?;
-    spread(&mut transaction, first).await?;
-    parts.events(&mut transaction, accounts).await?;
-    spread(&mut transaction, last).await?;
-    let deliveries = parts.deliveries.iter().copied();
-    DELIVERY.run(&mut transaction, deliveries, bind_delivery).await?;
+    spread(&mut transaction, &FIRST, first).await?;
+    TOUCH.run(&mut transaction, counts.into_iter(), bind_touch).await?;
+    EVENT.run(&mut transaction, parts.events(), bind_event).await?;
+    spread(&mut transaction, &LAST, last).await?;
+    DELIVERY.run(&mut transaction, parts.deliveries.iter().copied(), bind_delivery).await?;
     SETTLE.run(&mut transaction, parts.settled.iter().copied(), bind_settlement).await?;
     transaction.commit().await.map_err(failure)
+}
+
+/// Whether any of these has rows.
+fn is_any(rows: &[String]) -> bool {
+    rows.iter().any(|rows| rows != NONE)
 }
 
 /// Runs statements whose rows are JSON.
 async fn spread(
     transaction: &mut SqliteConnection,
-    statements: Statements,
+    statements: &[&'static str],
+    rows: Vec<String>,
 ) -> Result<(), StoreError> {
-    for (sql, rows) in statements {
-        sqlx::query(sql).bind(rows).execute(&mut *transaction).await.map_err(failure)?;
+    for (sql, rows) in statements.iter().zip(rows).filter(|(_, rows)| rows != NONE) {
+        sqlx::query(*sql).bind(rows).execute(&mut *transaction).await.map_err(failure)?;
     }
     Ok(())
 }
 
-/// Statements with their rows as JSON.
-type Statements = Vec<(&'static str, String)>;
+/// No rows, as JSON.
+pub(super) const NONE: &str = "[]";
 
 /// A batch, sorted by what its parts are.
 struct Parts<'a> {
@@ -174,31 +98,38 @@ impl<'a> Parts<'a> {
         parts
     }
 
-    /// Statements for what few turns have, those before the events and those after them: an order
-    /// that satisfies the foreign keys.
-    fn rare(&self) -> (Statements, Statements) {
+    /// Rows of [`FIRST`].
+    fn first(&self) -> Vec<String> {
         let turns = &self.turns;
-        let mut out = Vec::new();
-        add(&mut out, COMMUNITY, turns.iter().filter_map(|turn| turn.community.as_ref()));
-        add(&mut out, GROUP, turns.iter().flat_map(|turn| &turn.groups));
-        add(&mut out, PERSON, turns.iter().flat_map(|turn| &turn.persons));
-        add(&mut out, ACCOUNT, turns.iter().flat_map(|turn| &turn.persons));
-        add(&mut out, MEMBER, turns.iter().flat_map(|turn| &turn.members).map(member_cells));
-        add(&mut out, LEFT_UNDONE, self.left_undone().into_iter());
-        let first = std::mem::take(&mut out);
-        add(&mut out, LEDGER_ACCOUNT, turns.iter().flat_map(|turn| &turn.accounts));
-        add(&mut out, TRANSFER, turns.iter().flat_map(|turn| transfer_cells(turn)));
-        add(&mut out, PACKET, turns.iter().flat_map(|turn| &turn.packets));
-        add(&mut out, SHARE, turns.iter().flat_map(|turn| &turn.shares));
-        add(&mut out, CHECKIN, turns.iter().flat_map(|turn| &turn.checkins));
-        add(&mut out, RULE_VERSION, turns.iter().flat_map(|turn| &turn.rule_versions));
-        add(&mut out, RULE_ACK, turns.iter().flat_map(|turn| &turn.rule_acks));
-        add(&mut out, WARNING, turns.iter().flat_map(|turn| &turn.warnings));
-        add_state(&mut out, turns);
-        add(&mut out, TIMER, turns.iter().flat_map(|turn| &turn.timers));
-        add(&mut out, TIMER_GONE, turns.iter().flat_map(|turn| &turn.timers_gone));
-        add(&mut out, AUDIT, turns.iter().flat_map(|turn| &turn.audit));
-        (first, out)
+        vec![
+            json(turns.iter().filter_map(|turn| turn.community.as_ref())),
+            json(turns.iter().flat_map(|turn| &turn.groups)),
+            json(turns.iter().flat_map(|turn| &turn.persons)),
+            json(turns.iter().flat_map(|turn| &turn.persons)),
+            json(turns.iter().flat_map(|turn| &turn.members).map(member_cells)),
+            json(self.left_undone().into_iter()),
+        ]
+    }
+
+    /// Rows of [`LAST`].
+    fn last(&self) -> Vec<String> {
+        let turns = &self.turns;
+        let (state_set, state_gone) = state(turns);
+        vec![
+            json(turns.iter().flat_map(|turn| &turn.accounts)),
+            json(turns.iter().flat_map(|turn| transfer_cells(turn))),
+            json(turns.iter().flat_map(|turn| &turn.packets)),
+            json(turns.iter().flat_map(|turn| &turn.shares)),
+            json(turns.iter().flat_map(|turn| &turn.checkins)),
+            json(turns.iter().flat_map(|turn| &turn.rule_versions)),
+            json(turns.iter().flat_map(|turn| &turn.rule_acks)),
+            json(turns.iter().flat_map(|turn| &turn.warnings)),
+            state_set,
+            state_gone,
+            json(turns.iter().flat_map(|turn| &turn.timers)),
+            json(turns.iter().flat_map(|turn| &turn.timers_gone)),
+            json(turns.iter().flat_map(|turn| &turn.audit)),
+        ]
     }
 
     /// Days (since 1970) with the commands of each that were left undone.
@@ -210,46 +141,40 @@ impl<'a> Parts<'a> {
         days
     }
 
-    /// Events and the counts of messages.
-    async fn events(
-        &self,
-        transaction: &mut SqliteConnection,
-        accounts: &BotAccounts,
-    ) -> Result<(), StoreError> {
-        // Of several messages of one member in a batch only the last count matters.
-        let mut counts = BTreeMap::new();
-        for row in self.turns.iter().flat_map(|turn| &turn.touched) {
-            counts.insert((row.community, row.person), row.messages);
-        }
-        TOUCH.run(transaction, counts.into_iter(), bind_touch).await?;
-        let events = self.turns.iter().map(|turn| &turn.event);
-        EVENT.run(transaction, events, |query, row| bind_event(query, row, accounts)).await
+    /// Messages of members: of several of one member in a batch only the last count matters.
+    fn counts(&self) -> BTreeMap<(CommunityId, PersonId), i64> {
+        let touched = self.turns.iter().flat_map(|turn| &turn.touched);
+        touched.map(|row| ((row.community, row.person), row.messages)).collect()
+    }
+
+    fn events(&self) -> impl ExactSizeIterator<Item = &'a EventRow> {
+        self.turns.iter().map(|turn| &turn.event)
     }
 }
 
-fn add<T: Serialize>(out: &mut Statements, sql: &'static str, rows: impl Iterator<Item = T>) {
-    let mut json = String::from("[");
+fn json<T: Serialize>(rows: impl Iterator<Item = T>) -> String {
+    let mut json = String::new();
     for row in rows {
-        if json.len() > 1 {
-            json.push(',');
-        }
+        json.push(if json.is_empty() { '[' } else { ',' });
         // Rows are our own types with text keys: they always have a JSON form.
         json.push_str(&serde_json::to_string(&row).expect("a row is JSON"));
     }
-    if json.len() > 1 {
-        json.push(']');
-        out.push((sql, json));
+    if json.is_empty() {
+        return NONE.to_owned();
     }
+    json.push(']');
+    json
 }
 
-/// A key may be set and removed by different turns of one batch: only the last word counts.
-fn add_state(out: &mut Statements, turns: &[&TurnRows]) {
-    let mut last = std::collections::BTreeMap::new();
+/// What is set and what is removed. A key may be both by different turns of one batch: only the
+/// last word counts.
+fn state(turns: &[&TurnRows]) -> (String, String) {
+    let mut last = BTreeMap::new();
     for row in turns.iter().flat_map(|turn| &turn.state) {
         last.insert((row.community, &row.script, &row.scope, &row.key), row);
     }
-    add(out, STATE_SET, last.values().filter(|row| row.value.is_some()));
-    add(out, STATE_REMOVE, last.values().filter(|row| row.value.is_none()));
+    let with_value = |is_set| last.values().filter(move |row| row.value.is_some() == is_set);
+    (json(with_value(true)), json(with_value(false)))
 }
 
 fn bind_touch(

@@ -3,10 +3,13 @@
 
 mod accounts;
 mod bulk;
+mod checkpoint;
 mod codes;
 mod commit;
 mod health;
 mod read;
+mod sql;
+mod trip;
 mod verify;
 
 use std::fs::File;
@@ -20,6 +23,7 @@ use sqlx::{ConnectOptions, Row};
 use tokio::sync::{Mutex, MutexGuard};
 
 use accounts::BotAccounts;
+use checkpoint::Checkpoints;
 
 use super::{
     CommunityRows, DueTimer, EventRow, PacketRows, PointsEntry, Start, Store, StoreError,
@@ -35,9 +39,11 @@ static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("src/store/migration
 
 /// A community's data in one SQLite file, or in memory.
 pub struct Sqlite {
-    writer: Mutex<SqliteConnection>,
+    writer: Arc<Mutex<SqliteConnection>>,
     /// Absent for a database in memory, which only its one connection can see.
     reader: Option<Mutex<SqliteConnection>>,
+    /// Absent for a database in memory, which has no log.
+    checkpoints: Option<Checkpoints>,
     accounts: BotAccounts,
     /// Held as long as the store is open.
     _lock: Option<File>,
@@ -59,10 +65,12 @@ impl Sqlite {
         let mut writer = connect(options.clone()).await?;
         migrate(&mut writer).await?;
         restrict(path);
-        let reader = connect(options.read_only(true)).await?;
+        let copier = connect(options.clone()).await?;
+        let reader = Some(Mutex::new(connect(options.read_only(true)).await?));
         let accounts = BotAccounts::load(&mut writer).await?;
-        let reader = Some(Mutex::new(reader));
-        Ok(Self { writer: Mutex::new(writer), reader, accounts, _lock: Some(lock) })
+        let writer = Arc::new(Mutex::new(writer));
+        let checkpoints = Some(Checkpoints::start(copier, Arc::clone(&writer)));
+        Ok(Self { writer, reader, checkpoints, accounts, _lock: Some(lock) })
     }
 
     /// A database that lives as long as this value.
@@ -73,8 +81,8 @@ impl Sqlite {
         let options = SqliteConnectOptions::from_str("sqlite::memory:").map_err(failure)?;
         let mut writer = connect(options).await?;
         migrate(&mut writer).await?;
-        let accounts = BotAccounts::default();
-        Ok(Self { writer: Mutex::new(writer), reader: None, accounts, _lock: None })
+        let (writer, accounts) = (Arc::new(Mutex::new(writer)), BotAccounts::default());
+        Ok(Self { writer, reader: None, checkpoints: None, accounts, _lock: None })
     }
 
     /// The connection for questions.
@@ -125,9 +133,10 @@ async fn connect(options: SqliteConnectOptions) -> Result<SqliteConnection, Stor
         .busy_timeout(Duration::from_secs(5))
         .statement_cache_capacity(128)
         .pragma("journal_size_limit", "67108864")
-        // 8 MiB of pages, and a checkpoint each 16 MiB of log: fewer writes of the same pages.
-        .pragma("cache_size", "-8192")
-        .pragma("wal_autocheckpoint", "4096")
+        // 4 MiB of pages.
+        .pragma("cache_size", "-4096")
+        // Only where `checkpoint` does not get that far: 64 MiB of log.
+        .pragma("wal_autocheckpoint", "16384")
         .connect()
         .await
         .map_err(failure)?;
@@ -176,7 +185,9 @@ impl Store for Sqlite {
 
     fn commit<'a>(&'a self, batch: &'a [Write]) -> BoxFuture<'a, Result<(), StoreError>> {
         Box::pin(async {
-            commit::commit(&mut *self.writer.lock().await, &self.accounts, batch).await
+            commit::commit(&mut *self.writer.lock().await, &self.accounts, batch).await?;
+            self.checkpoints.iter().for_each(Checkpoints::committed);
+            Ok(())
         })
     }
 

@@ -1,0 +1,92 @@
+//! Copies the write-ahead log into the database beside the commits, not between them.
+//!
+//! SQLite would do it within the commit that makes the log long enough, and the messages of that
+//! commit would wait for tens of milliseconds. Here a connection of its own copies nearly all of it
+//! while commits go on; then the writer copies what has come meanwhile, so that nothing is left and
+//! the log starts anew (<https://www.sqlite.org/wal.html#ckpt>).
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use sqlx::sqlite::SqliteConnection;
+use tokio::sync::{Mutex, Notify};
+use tokio::task::JoinHandle;
+
+/// Commits between two checkpoints: about 16 MiB of log when many messages come.
+const COMMITS: u32 = 96;
+
+/// The task that copies. Ends with this value.
+pub(super) struct Checkpoints {
+    commits: AtomicU32,
+    due: Arc<Notify>,
+    task: JoinHandle<()>,
+}
+
+impl Checkpoints {
+    /// Copies over a connection of its own, and briefly over the writer's.
+    pub(super) fn start(mut own: SqliteConnection, writer: Arc<Mutex<SqliteConnection>>) -> Self {
+        let due = Arc::new(Notify::new());
+        let called = Arc::clone(&due);
+        let task = tokio::spawn(async move {
+            loop {
+                called.notified().await;
+                copy(&mut own).await;
+                copy(&mut *writer.lock().await).await;
+            }
+        });
+        Self { commits: AtomicU32::new(0), due, task }
+    }
+
+    /// Counts a commit.
+    pub(super) fn committed(&self) {
+        if self.commits.fetch_add(1, Ordering::Relaxed) % COMMITS == COMMITS - 1 {
+            self.due.notify_one();
+        }
+    }
+}
+
+impl Drop for Checkpoints {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// Copies what nobody reads any more. A failure loses nothing: the log is read instead.
+async fn copy(connection: &mut SqliteConnection) {
+    let done = sqlx::query("PRAGMA wal_checkpoint(PASSIVE)").execute(connection).await;
+    if let Err(error) = done {
+        tracing::debug!(%error, "checkpoint");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sqlx::ConnectOptions as _;
+    use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode};
+
+    /// Commits; each fills about two pages of the log.
+    const WRITES: u32 = COMMITS * 40;
+
+    #[tokio::test]
+    async fn the_log_starts_anew_while_commits_go_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.db");
+        let options = SqliteConnectOptions::new().filename(&path).create_if_missing(true);
+        let options = options.journal_mode(SqliteJournalMode::Wal);
+        // Only what is tested here copies.
+        let options = options.pragma("wal_autocheckpoint", "0").pragma("synchronous", "OFF");
+        let mut writer = options.connect().await.unwrap();
+        sqlx::query("CREATE TABLE t(text TEXT)").execute(&mut writer).await.unwrap();
+        let writer = Arc::new(Mutex::new(writer));
+        let checkpoints = Checkpoints::start(options.connect().await.unwrap(), Arc::clone(&writer));
+        for _ in 0..WRITES {
+            let write = sqlx::query("INSERT INTO t VALUES(hex(zeroblob(1500)))");
+            write.execute(&mut *writer.lock().await).await.unwrap();
+            checkpoints.committed();
+        }
+        let log = std::fs::metadata(path.with_extension("db-wal")).unwrap().len();
+        let all = u64::from(WRITES) * 4096;
+        assert!(log * 4 < all, "{log} bytes of log after {all} bytes of pages");
+    }
+}

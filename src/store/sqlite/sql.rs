@@ -1,0 +1,118 @@
+//! Statements of the group commit. What every message writes is bound in bulk; the rows of other
+//! tables come as one JSON array and are spread by `json_each`.
+
+use super::bulk::Bulk;
+use super::trip::Trip;
+
+/// One statement for each table, in an order that satisfies the foreign keys.
+const COMMUNITY: &str = "INSERT INTO community(id, key)
+  SELECT value->>'id', value->>'key' FROM json_each(?) WHERE true ON CONFLICT DO NOTHING";
+const GROUP: &str = "INSERT INTO grp(id, community, ref, name)
+  SELECT value->>'id', value->>'community', value->>'reference', value->>'name'
+  FROM json_each(?) WHERE true ON CONFLICT DO NOTHING";
+const PERSON: &str = "INSERT INTO person(id, created_at)
+  SELECT value->>'id', value->>'at' FROM json_each(?) WHERE true ON CONFLICT DO NOTHING";
+const ACCOUNT: &str = "INSERT INTO account(ref, person)
+  SELECT value->>'account', value->>'id' FROM json_each(?) WHERE true
+  ON CONFLICT(ref) DO NOTHING";
+const MEMBER: &str =
+    "INSERT INTO member(community, person, ref, name, nickname, role, trust, is_bot,
+    joined_at, left_at, active_days, last_day, tags)
+  SELECT value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>6, value->>7,
+    value->>8, value->>9, value->>10, value->>11, value->>12
+  FROM json_each(?) WHERE true
+  ON CONFLICT(community, person) DO UPDATE SET ref = excluded.ref, name = excluded.name,
+    nickname = excluded.nickname, role = excluded.role, trust = excluded.trust,
+    is_bot = excluded.is_bot, joined_at = excluded.joined_at, left_at = excluded.left_at,
+    active_days = excluded.active_days, last_day = excluded.last_day, tags = excluded.tags";
+pub(super) static TOUCH: Bulk = Bulk::new(
+    "INSERT INTO member_tally(community, person, messages)",
+    3,
+    "ON CONFLICT(community, person) DO UPDATE SET messages = excluded.messages",
+);
+pub(super) static EVENT: Bulk = Bulk::new(
+    "INSERT INTO event(id, community, grp, person, account, key, kind, at, received_at, seed,
+    state, text, body, outcome)",
+    14,
+    "ON CONFLICT(id) DO UPDATE SET state = excluded.state, text = excluded.text,
+    body = excluded.body, outcome = excluded.outcome",
+);
+const LEFT_UNDONE: &str = "INSERT INTO left_undone(day, commands)
+  SELECT value->>0, value->>1 FROM json_each(?) WHERE true
+  ON CONFLICT(day) DO UPDATE SET commands = commands + excluded.commands";
+const LEDGER_ACCOUNT: &str = "INSERT INTO ledger_account(id, community, kind, owner)
+  SELECT value->>'id', value->>'community', value->>'kind', value->>'owner' FROM json_each(?)";
+const TRANSFER: &str = "INSERT INTO ledger_transfer(id, community, debit, credit, amount, kind,
+    pending, key, code, reason, actor, event, at)
+  SELECT value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>6, value->>7,
+    value->>8, value->>9, value->>10, value->>11, value->>12 FROM json_each(?)";
+const PACKET: &str =
+    "INSERT INTO packet(id, community, grp, sender, mode, total, count, wish, seed,
+    commitment, created_at, expires_at, state)
+  SELECT value->>'id', value->>'community', value->>'group', value->>'sender', value->>'mode',
+    value->>'total', value->>'count', value->>'wish', value->>'seed', value->>'commitment',
+    value->>'created_at', value->>'expires_at', value->>'state'
+  FROM json_each(?) WHERE true ON CONFLICT(id) DO UPDATE SET state = excluded.state";
+const SHARE: &str = "INSERT INTO packet_share(packet, n, amount, person, taken_at)
+  SELECT value->>'packet', value->>'n', value->>'amount', value->>'person', value->>'taken_at'
+  FROM json_each(?) WHERE true
+  ON CONFLICT(packet, n) DO UPDATE SET person = excluded.person, taken_at = excluded.taken_at";
+const CHECKIN: &str = "INSERT INTO checkin(community, person, day, streak, ordinal)
+  SELECT value->>'community', value->>'person', value->>'day', value->>'streak',
+    value->>'ordinal' FROM json_each(?)";
+const RULE_VERSION: &str = "INSERT INTO rule_version(community, version, text, author, at)
+  SELECT value->>'community', value->>'version', value->>'text', value->>'author', value->>'at'
+  FROM json_each(?)";
+const RULE_ACK: &str = "INSERT INTO rule_ack(community, person, version, at)
+  SELECT value->>'community', value->>'person', value->>'version', value->>'at'
+  FROM json_each(?)";
+const WARNING: &str = "INSERT INTO warning(community, person, event, n, reason, weight, script, at)
+  SELECT value->>'community', value->>'person', value->>'event', value->>'n', value->>'reason',
+    value->>'weight', value->>'script', value->>'at' FROM json_each(?)";
+const STATE_SET: &str = "INSERT INTO script_state(community, script, scope, key, value)
+  SELECT value->>'community', value->>'script', value->>'scope', value->>'key', value->>'value'
+  FROM json_each(?) WHERE true
+  ON CONFLICT(community, script, scope, key) DO UPDATE SET value = excluded.value";
+const STATE_REMOVE: &str = "DELETE FROM script_state WHERE (community, script, scope, key) IN
+  (SELECT value->>'community', value->>'script', value->>'scope', value->>'key'
+   FROM json_each(?))";
+const TIMER: &str = "INSERT INTO timer(id, community, grp, script, name, due, data)
+  SELECT value->>'id', value->>'community', value->>'group', value->>'script', value->>'name',
+    value->>'due', value->>'data' FROM json_each(?)";
+const TIMER_GONE: &str = "DELETE FROM timer WHERE id IN (SELECT value FROM json_each(?))";
+pub(super) static DELIVERY: Bulk = Bulk::new(
+    "INSERT INTO delivery(id, key, event, community, script, account, dest, call, slot, body,
+    policy, state, reason, not_before, expires_at, attempts, platform_id)",
+    17,
+    "",
+);
+pub(super) static SETTLE: Bulk = Bulk::new(
+    "WITH s(id, state, reason, attempts, platform_id) AS (",
+    5,
+    ") UPDATE delivery SET state = s.state, reason = s.reason, attempts = s.attempts,
+    platform_id = coalesce(s.platform_id, delivery.platform_id) FROM s WHERE delivery.id = s.id",
+);
+const AUDIT: &str = "INSERT INTO audit(event, community, at, actor, action, object, detail)
+  SELECT value->>'event', value->>'community', value->>'at', value->>'actor', value->>'action',
+    value->>'object', value->>'detail' FROM json_each(?)";
+
+/// What few batches write, before the events and after them.
+pub(super) const FIRST: [&str; 6] = [COMMUNITY, GROUP, PERSON, ACCOUNT, MEMBER, LEFT_UNDONE];
+pub(super) const LAST: [&str; 13] = [
+    LEDGER_ACCOUNT,
+    TRANSFER,
+    PACKET,
+    SHARE,
+    CHECKIN,
+    RULE_VERSION,
+    RULE_ACK,
+    WARNING,
+    STATE_SET,
+    STATE_REMOVE,
+    TIMER,
+    TIMER_GONE,
+    AUDIT,
+];
+/// Everything, in an order that satisfies the foreign keys. A delivery stands before its outcome,
+/// which may come with it.
+pub(super) static TRIP: Trip = Trip::new([&FIRST, &LAST], [&TOUCH, &EVENT, &DELIVERY, &SETTLE]);

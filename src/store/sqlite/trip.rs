@@ -1,0 +1,129 @@
+//! A whole transaction in one trip to SQLite's thread.
+//!
+//! A trip wakes two threads, which costs more than the rows of a small batch. So all statements
+//! travel as one text between `BEGIN` and `COMMIT`. Tables that every batch writes have room for one
+//! of a few numbers of rows, so that there are few texts and each is compiled once; what few batches
+//! write comes as JSON, and its statements are there only where a batch has any of it.
+
+use std::sync::OnceLock;
+
+use sqlx::sqlite::SqliteConnection;
+
+use super::bulk::{Bound, Bulk};
+use super::failure;
+use crate::store::StoreError;
+
+/// Tables in a trip.
+const TABLES: usize = 4;
+/// Rows in each table, in the order of the tables.
+pub(super) type Rows = [usize; TABLES];
+/// Rows that there is room for. Few messages are answered, so the later tables need less.
+const ROOMS: [Rows; 4] = [[8, 8, 8, 8], [64, 64, 64, 64], [256, 256, 64, 64], [256, 256, 256, 256]];
+
+/// Whether there are rows for the JSON statements at the beginning and for those in the middle.
+pub(super) type Rare = [bool; 2];
+const VARIANTS: usize = 4 * ROOMS.len();
+
+/// Statements that go together: JSON, two tables, JSON, two tables.
+pub(super) struct Trip {
+    rare: [&'static [&'static str]; 2],
+    tables: [&'static Bulk; TABLES],
+    texts: [OnceLock<String>; VARIANTS],
+}
+
+impl Trip {
+    pub(super) const fn new(
+        rare: [&'static [&'static str]; 2],
+        tables: [&'static Bulk; TABLES],
+    ) -> Self {
+        Self { rare, tables, texts: [const { OnceLock::new() }; VARIANTS] }
+    }
+
+    /// A trip with room for so many rows; `None` where they are too many for one.
+    pub(super) fn with_room(&'static self, rows: Rows, rare: Rare) -> Option<Load> {
+        let fits = |room: &Rows| rows.iter().zip(room).all(|(rows, room)| rows <= room);
+        let size = ROOMS.iter().position(fits)?;
+        // Of large batches only the usual ones, so that there are few large texts.
+        if size == ROOMS.len() - 1 && rare != [false; 2] {
+            return None;
+        }
+        let variant = size * 4 + usize::from(rare[0]) * 2 + usize::from(rare[1]);
+        let text = self.texts[variant].get_or_init(|| self.text(ROOMS[size], rare)).as_str();
+        let query = sqlx::query(text);
+        Some(Load { query, trip: self, room: ROOMS[size], at: 0, missing: 0 })
+    }
+
+    fn text(&self, room: Rows, rare: Rare) -> String {
+        let mut statements = vec!["BEGIN IMMEDIATE".to_owned()];
+        for half in 0..2 {
+            if rare[half] {
+                statements.extend(self.rare[half].iter().map(|&sql| sql.to_owned()));
+            }
+            let tables = half * TABLES / 2..(half + 1) * TABLES / 2;
+            statements.extend(tables.map(|at| self.tables[at].text(room[at])));
+        }
+        statements.push("COMMIT".to_owned());
+        statements.join(";\n")
+    }
+}
+
+/// A trip that is being loaded, table by table.
+pub(super) struct Load {
+    query: Bound,
+    trip: &'static Trip,
+    room: Rows,
+    /// The next table.
+    at: usize,
+    /// Values that the tables before it have room for and no rows.
+    missing: usize,
+}
+
+impl Load {
+    /// Rows as JSON for the statements that come next, if any of them has rows.
+    pub(super) fn json(mut self, rows: Vec<String>) -> Self {
+        if rows.iter().any(|rows| rows != super::commit::NONE) {
+            self = self.filled();
+            self.query = rows.into_iter().fold(self.query, |query, rows| query.bind(rows));
+        }
+        self
+    }
+
+    /// All rows of the next table.
+    pub(super) fn rows<T>(
+        mut self,
+        rows: impl ExactSizeIterator<Item = T>,
+        bind: impl Fn(Bound, T) -> Bound,
+    ) -> Self {
+        let free = (self.room[self.at] - rows.len()) * self.trip.tables[self.at].columns();
+        if rows.len() > 0 {
+            self = self.filled();
+            self.query = rows.fold(self.query, bind);
+        }
+        // What follows the last value is left unbound, which is `NULL` as well.
+        Self { missing: self.missing + free, at: self.at + 1, ..self }
+    }
+
+    /// Fills the room that is free before the next value.
+    fn filled(mut self) -> Self {
+        let missing = std::mem::take(&mut self.missing);
+        self.query = (0..missing).fold(self.query, |query, _| query.bind(None::<i64>));
+        self
+    }
+
+    /// Commits all of it, or nothing.
+    pub(super) async fn commit(self, connection: &mut SqliteConnection) -> Result<(), StoreError> {
+        let result = self.query.execute(&mut *connection).await;
+        if result.is_err() {
+            roll_back(connection).await;
+        }
+        result.map(drop).map_err(failure)
+    }
+}
+
+/// Ends a transaction that sqlx does not know of. SQLite may have ended it itself, or never have
+/// begun it, so a refusal says nothing.
+async fn roll_back(connection: &mut SqliteConnection) {
+    if let Err(error) = sqlx::query("ROLLBACK").execute(connection).await {
+        tracing::debug!(%error, "roll back");
+    }
+}
