@@ -12,6 +12,8 @@ use sqlx::sqlite::SqliteConnection;
 use tokio::sync::{Mutex, Notify};
 use tokio::task::JoinHandle;
 
+use super::tally::Tallies;
+
 /// Commits between two checkpoints: about 16 MiB of log when many messages come.
 const COMMITS: u32 = 96;
 
@@ -24,14 +26,22 @@ pub(super) struct Checkpoints {
 
 impl Checkpoints {
     /// Copies over a connection of its own, and briefly over the writer's.
-    pub(super) fn start(mut own: SqliteConnection, writer: Arc<Mutex<SqliteConnection>>) -> Self {
+    pub(super) fn start(
+        mut own: SqliteConnection,
+        writer: Arc<Mutex<SqliteConnection>>,
+        tallies: Arc<Tallies>,
+    ) -> Self {
         let due = Arc::new(Notify::new());
         let called = Arc::clone(&due);
         let task = tokio::spawn(async move {
             loop {
                 called.notified().await;
                 copy(&mut own).await;
-                copy(&mut *writer.lock().await).await;
+                let mut writer = writer.lock().await;
+                copy(&mut writer).await;
+                if let Err(error) = tallies.note(&mut writer).await {
+                    tracing::debug!(%error, "note how far the counts are");
+                }
             }
         });
         Self { commits: AtomicU32::new(0), due, task }
@@ -77,7 +87,9 @@ mod tests {
         // Only what is tested here copies.
         let options = options.pragma("wal_autocheckpoint", "0").pragma("synchronous", "OFF");
         let mut writer = options.connect().await.unwrap();
-        sqlx::query("CREATE TABLE t(text TEXT)").execute(&mut writer).await.unwrap();
+        for sql in ["CREATE TABLE t(text TEXT)", "CREATE TABLE meta(key PRIMARY KEY, value)"] {
+            sqlx::query(sql).execute(&mut writer).await.unwrap();
+        }
         let writer = Arc::new(Mutex::new(writer));
         let checkpoints = Checkpoints::start(options.connect().await.unwrap(), Arc::clone(&writer));
         for _ in 0..WRITES {

@@ -10,12 +10,12 @@ use sqlx::{Connection, Row};
 use super::accounts::BotAccounts;
 use super::bulk::Bound;
 use super::sql::{DELIVERY, EVENT, FIRST, LAST, SETTLE, TOUCH, TRIP};
+use super::tally::{Key, Tallies};
 use super::{codes, failure};
 use crate::clock::TimeMs;
 use crate::effect::{Call, Delivery, Destination};
-use crate::id::{CommunityId, PersonId};
 use crate::ledger::Transfer;
-use crate::store::{EventRow, MemberRow, Settlement, StoreError, TurnRows, Write};
+use crate::store::{MemberRow, Settlement, StoreError, TurnRows, Write};
 
 const DAY_MS: i64 = 24 * 3600 * 1000;
 
@@ -23,18 +23,31 @@ const DAY_MS: i64 = 24 * 3600 * 1000;
 pub(super) async fn commit(
     connection: &mut SqliteConnection,
     accounts: &BotAccounts,
+    tallies: &Tallies,
     batch: &[Write],
 ) -> Result<(), StoreError> {
     let parts = Parts::of(batch);
+    let step = tallies.step(&parts.turns);
+    write(connection, accounts, &parts, &step.rows).await?;
+    tallies.committed(step);
+    Ok(())
+}
+
+async fn write(
+    connection: &mut SqliteConnection,
+    accounts: &BotAccounts,
+    parts: &Parts<'_>,
+    counts: &BTreeMap<Key, i64>,
+) -> Result<(), StoreError> {
     accounts.learn(connection, parts.turns.iter().map(|turn| &turn.event.account)).await?;
-    let (first, last, counts) = (parts.first(), parts.last(), parts.counts());
+    let (first, last) = (parts.first(), parts.last());
     let rows = [counts.len(), parts.turns.len(), parts.deliveries.len(), parts.settled.len()];
-    let bind_event = |query, row| bind_event(query, row, accounts);
+    let bind_event = |query, turn| bind_event(query, turn, accounts);
     if let Some(load) = TRIP.with_room(rows, [is_any(&first), is_any(&last)]) {
         return load
             .json(first)
-            .rows(counts.into_iter(), bind_touch)
-            .rows(parts.events(), bind_event)
+            .rows(counts.iter(), bind_touch)
+            .rows(parts.turns.iter().copied(), bind_event)
             .json(last)
             .rows(parts.deliveries.iter().copied(), bind_delivery)
             .rows(parts.settled.iter().copied(), bind_settlement)
@@ -43,8 +56,8 @@ pub(super) async fn commit(
     }
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(failure)?;
     spread(&mut transaction, &FIRST, first).await?;
-    TOUCH.run(&mut transaction, counts.into_iter(), bind_touch).await?;
-    EVENT.run(&mut transaction, parts.events(), bind_event).await?;
+    TOUCH.run(&mut transaction, counts.iter(), bind_touch).await?;
+    EVENT.run(&mut transaction, parts.turns.iter().copied(), bind_event).await?;
     spread(&mut transaction, &LAST, last).await?;
     DELIVERY.run(&mut transaction, parts.deliveries.iter().copied(), bind_delivery).await?;
     SETTLE.run(&mut transaction, parts.settled.iter().copied(), bind_settlement).await?;
@@ -140,16 +153,6 @@ impl<'a> Parts<'a> {
         }
         days
     }
-
-    /// Messages of members: of several of one member in a batch only the last count matters.
-    fn counts(&self) -> BTreeMap<(CommunityId, PersonId), i64> {
-        let touched = self.turns.iter().flat_map(|turn| &turn.touched);
-        touched.map(|row| ((row.community, row.person), row.messages)).collect()
-    }
-
-    fn events(&self) -> impl ExactSizeIterator<Item = &'a EventRow> {
-        self.turns.iter().map(|turn| &turn.event)
-    }
 }
 
 fn json<T: Serialize>(rows: impl Iterator<Item = T>) -> String {
@@ -177,14 +180,12 @@ fn state(turns: &[&TurnRows]) -> (String, String) {
     (json(with_value(true)), json(with_value(false)))
 }
 
-fn bind_touch(
-    query: Bound,
-    ((community, person), messages): ((CommunityId, PersonId), i64),
-) -> Bound {
-    query.bind(community.0).bind(person.0).bind(messages)
+fn bind_touch(query: Bound, ((community, person), messages): (&Key, &i64)) -> Bound {
+    query.bind(community.0).bind(person.0).bind(*messages)
 }
 
-fn bind_event(query: Bound, row: &EventRow, accounts: &BotAccounts) -> Bound {
+fn bind_event(query: Bound, turn: &TurnRows, accounts: &BotAccounts) -> Bound {
+    let row = &turn.event;
     query
         .bind(row.id.0)
         .bind(row.community.0)
@@ -198,6 +199,7 @@ fn bind_event(query: Bound, row: &EventRow, accounts: &BotAccounts) -> Bound {
         // SQLite has no unsigned 64-bit integer; the bits are what counts.
         .bind(row.seed.cast_signed())
         .bind(codes::state(row.state))
+        .bind(turn.touched.first().map(|author| author.messages))
         .bind(row.text.clone())
         .bind(row.body.as_ref().and_then(|body| serde_json::to_string(body).ok()))
         .bind(row.outcome.clone())

@@ -9,6 +9,7 @@ mod commit;
 mod health;
 mod read;
 mod sql;
+mod tally;
 mod trip;
 mod verify;
 
@@ -24,6 +25,7 @@ use tokio::sync::{Mutex, MutexGuard};
 
 use accounts::BotAccounts;
 use checkpoint::Checkpoints;
+use tally::Tallies;
 
 use super::{
     CommunityRows, DueTimer, EventRow, PacketRows, PointsEntry, Start, Store, StoreError,
@@ -45,6 +47,7 @@ pub struct Sqlite {
     /// Absent for a database in memory, which has no log.
     checkpoints: Option<Checkpoints>,
     accounts: BotAccounts,
+    tallies: Arc<Tallies>,
     /// Held as long as the store is open.
     _lock: Option<File>,
 }
@@ -68,9 +71,11 @@ impl Sqlite {
         let copier = connect(options.clone()).await?;
         let reader = Some(Mutex::new(connect(options.read_only(true)).await?));
         let accounts = BotAccounts::load(&mut writer).await?;
+        let tallies = Arc::new(Tallies::catch_up(&mut writer).await?);
         let writer = Arc::new(Mutex::new(writer));
-        let checkpoints = Some(Checkpoints::start(copier, Arc::clone(&writer)));
-        Ok(Self { writer, reader, checkpoints, accounts, _lock: Some(lock) })
+        let checkpoints =
+            Some(Checkpoints::start(copier, Arc::clone(&writer), Arc::clone(&tallies)));
+        Ok(Self { writer, reader, checkpoints, accounts, tallies, _lock: Some(lock) })
     }
 
     /// A database that lives as long as this value.
@@ -81,8 +86,9 @@ impl Sqlite {
         let options = SqliteConnectOptions::from_str("sqlite::memory:").map_err(failure)?;
         let mut writer = connect(options).await?;
         migrate(&mut writer).await?;
-        let (writer, accounts) = (Arc::new(Mutex::new(writer)), BotAccounts::default());
-        Ok(Self { writer, reader: None, checkpoints: None, accounts, _lock: None })
+        let (accounts, tallies) = <(BotAccounts, Arc<Tallies>)>::default();
+        let writer = Arc::new(Mutex::new(writer));
+        Ok(Self { writer, reader: None, checkpoints: None, accounts, tallies, _lock: None })
     }
 
     /// The connection for questions.
@@ -185,14 +191,20 @@ impl Store for Sqlite {
 
     fn commit<'a>(&'a self, batch: &'a [Write]) -> BoxFuture<'a, Result<(), StoreError>> {
         Box::pin(async {
-            commit::commit(&mut *self.writer.lock().await, &self.accounts, batch).await?;
+            let mut writer = self.writer.lock().await;
+            commit::commit(&mut writer, &self.accounts, &self.tallies, batch).await?;
             self.checkpoints.iter().for_each(Checkpoints::committed);
             Ok(())
         })
     }
 
     fn community(&self, id: CommunityId) -> BoxFuture<'_, Result<CommunityRows, StoreError>> {
-        Box::pin(async move { read::community(&mut *self.reader().await, id).await })
+        Box::pin(async move {
+            let behind = self.tallies.of(id);
+            let mut rows = read::community(&mut *self.reader().await, id).await?;
+            read::count(&mut rows.members, &behind);
+            Ok(rows)
+        })
     }
 
     fn known<'a>(
@@ -280,7 +292,10 @@ impl Store for Sqlite {
         keys_before: TimeMs,
     ) -> BoxFuture<'_, Result<u64, StoreError>> {
         Box::pin(async move {
-            commit::housekeep(&mut *self.writer.lock().await, texts_before, keys_before).await
+            let mut writer = self.writer.lock().await;
+            // What the events still tell must not go with them.
+            self.tallies.write_all(&mut writer).await?;
+            commit::housekeep(&mut writer, texts_before, keys_before).await
         })
     }
 
@@ -302,8 +317,13 @@ impl Store for Sqlite {
 
     fn close(&self) -> BoxFuture<'_, ()> {
         Box::pin(async {
-            // A failed checkpoint loses nothing: the next start reads the log.
+            // A failure loses nothing: the next start reads the log, and the events.
             let mut writer = self.writer.lock().await;
+            for done in
+                [self.tallies.write_all(&mut writer).await, self.tallies.note(&mut writer).await]
+            {
+                done.unwrap_or_else(|error| tracing::debug!(%error, "counts at the end"));
+            }
             let checkpoint =
                 sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut *writer).await;
             if let Err(error) = checkpoint {

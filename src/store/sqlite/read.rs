@@ -130,6 +130,15 @@ fn member(community: CommunityId, row: &SqliteRow) -> Result<MemberRow> {
     })
 }
 
+/// Adds counts that are not in their table yet.
+pub(super) fn count(members: &mut [MemberRow], behind: &[(PersonId, i64)]) {
+    for member in members {
+        if let Ok(at) = behind.binary_search_by_key(&member.person, |(person, _)| *person) {
+            member.messages = member.messages.max(behind[at].1);
+        }
+    }
+}
+
 const PACKET_COLUMNS: &str = "SELECT id, grp, sender, mode, total, count, wish, seed, commitment,
     created_at, expires_at, state FROM packet WHERE community = $1 AND id IN
       (SELECT id FROM packet WHERE community = $1 AND state = 'open' UNION

@@ -28,13 +28,13 @@ const MEMBER: &str =
 pub(super) static TOUCH: Bulk = Bulk::new(
     "INSERT INTO member_tally(community, person, messages)",
     3,
-    "ON CONFLICT(community, person) DO UPDATE SET messages = excluded.messages",
+    "ON CONFLICT(community, person) DO UPDATE SET messages = max(messages, excluded.messages)",
 );
 pub(super) static EVENT: Bulk = Bulk::new(
     "INSERT INTO event(id, community, grp, person, account, key, kind, at, received_at, seed,
-    state, text, body, outcome)",
-    14,
-    "ON CONFLICT(id) DO UPDATE SET state = excluded.state, text = excluded.text,
+    state, n, text, body, outcome)",
+    15,
+    "ON CONFLICT(id) DO UPDATE SET state = excluded.state, n = excluded.n, text = excluded.text,
     body = excluded.body, outcome = excluded.outcome",
 );
 const LEFT_UNDONE: &str = "INSERT INTO left_undone(day, commands)

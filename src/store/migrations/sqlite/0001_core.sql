@@ -38,8 +38,8 @@ CREATE TABLE member(
   PRIMARY KEY(community, person)) WITHOUT ROWID;
 CREATE INDEX member_person ON member(person);
 
--- Apart from member, because every message changes it: the rows are short, so that many share a
--- page and few pages are written anew.
+-- Messages of each member. Apart from member, because every message changes it, and some commits
+-- behind: the count of an author's latest messages is in event.n.
 CREATE TABLE member_tally(
   community INTEGER NOT NULL,
   person INTEGER NOT NULL,
@@ -63,7 +63,8 @@ INSERT INTO event_state(code, word) VALUES (0, 'done'), (1, 'waiting'), (2, 'qua
 
 -- What happened: the key that makes a repeat harmless, the archive of messages, and what came of
 -- the turn. Numbers grow in the order in which events were received; keys begin with the time where
--- the platform gives one, so that both trees grow at their ends.
+-- the platform gives one, so that both trees grow at their ends. n is the how manieth message of its
+-- author it is, where it counts.
 CREATE TABLE event(
   id INTEGER PRIMARY KEY,
   community INTEGER NOT NULL REFERENCES community,
@@ -76,6 +77,7 @@ CREATE TABLE event(
   received_at INTEGER NOT NULL,
   seed INTEGER NOT NULL,
   state INTEGER NOT NULL CHECK(state BETWEEN 0 AND 2),
+  n INTEGER,
   text TEXT,
   body TEXT,
   outcome TEXT,

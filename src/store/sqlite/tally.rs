@@ -1,0 +1,170 @@
+//! How many messages each member wrote: which of these counts a commit writes into their table.
+//!
+//! Every message changes its author's count, and authors lie all over the table, so that writing
+//! each count at once would be most of what a commit writes. The count is in the event's own row
+//! (`event.n`), so nothing is lost when the table is behind: it follows in the order of its keys, some
+//! neighbours with each commit, and catches up from the events after a crash. Where little is said,
+//! everything is written at once.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use sqlx::Row as _;
+use sqlx::sqlite::SqliteConnection;
+
+use super::failure;
+use super::sql::TOUCH;
+use crate::id::{CommunityId, EventId, PersonId};
+use crate::store::{StoreError, TurnRows};
+
+/// Counts that a commit writes, if more wait; and with a long queue.
+const NEIGHBOURS: usize = 64;
+const NEIGHBOURS_MANY: usize = 256;
+/// More than this is a long queue.
+const MANY: usize = 8192;
+
+pub(super) type Key = (CommunityId, PersonId);
+
+/// Counts that are committed with their events and not yet in their table.
+#[derive(Default)]
+pub(super) struct Tallies(Mutex<State>);
+
+struct State {
+    waiting: BTreeMap<Key, i64>,
+    /// The last key that this round has written.
+    reached: Option<Key>,
+    /// The last event when this round began. Counts of later events may wait; one of an earlier
+    /// event, which comes late, is written with it.
+    mark: EventId,
+    /// Everything up to this event is in the table.
+    done: EventId,
+    /// The last event.
+    last: EventId,
+}
+
+/// Before the first event.
+const NONE: EventId = EventId(0);
+
+impl Default for State {
+    fn default() -> Self {
+        Self { waiting: BTreeMap::new(), reached: None, mark: NONE, done: NONE, last: NONE }
+    }
+}
+
+/// What one commit does about it.
+pub(super) struct Step {
+    /// Counts to write, in the order of their keys.
+    pub(super) rows: BTreeMap<Key, i64>,
+    /// Counts of this commit that wait.
+    fresh: BTreeMap<Key, i64>,
+    /// The last of the neighbours; `None` where the round is complete.
+    reached: Option<Key>,
+    last: EventId,
+}
+
+impl Tallies {
+    /// Decides what a commit of these turns writes.
+    pub(super) fn step(&self, turns: &[&TurnRows]) -> Step {
+        let state = self.state();
+        let (mut rows, mut fresh) = (BTreeMap::new(), BTreeMap::new());
+        for turn in turns {
+            let kept = if turn.event.id <= state.mark { &mut rows } else { &mut fresh };
+            kept.extend(turn.touched.iter().map(|row| ((row.community, row.person), row.messages)));
+        }
+        let many = state.waiting.len() > MANY;
+        let most = if many { NEIGHBOURS_MANY } else { NEIGHBOURS };
+        let from = (state.reached.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded);
+        // The later of two counts of one member stands in `fresh`.
+        let mut next: BTreeMap<Key, i64> = BTreeMap::new();
+        for counts in [&state.waiting, &fresh] {
+            next.extend(counts.range(from).take(most + 1).map(|(key, count)| (*key, *count)));
+        }
+        let is_complete = next.len() <= most;
+        let neighbours: Vec<(Key, i64)> = next.into_iter().take(most).collect();
+        let reached = neighbours.last().filter(|_| !is_complete).map(|(key, _)| *key);
+        for (key, count) in neighbours {
+            let row = rows.entry(key).or_insert(count);
+            *row = count.max(*row);
+        }
+        let last = turns.iter().map(|turn| turn.event.id).max().unwrap_or(NONE);
+        Step { rows, fresh, reached, last: last.max(state.last) }
+    }
+
+    /// The commit is on the disk.
+    pub(super) fn committed(&self, step: Step) {
+        let mut state = self.state();
+        state.waiting.extend(step.fresh);
+        for (key, count) in step.rows {
+            if state.waiting.get(&key).is_some_and(|waiting| *waiting <= count) {
+                state.waiting.remove(&key);
+            }
+        }
+        state.last = step.last;
+        if step.reached.is_none() {
+            (state.done, state.mark) = (state.mark, state.last);
+        }
+        state.reached = step.reached;
+    }
+
+    /// Counts of a community that are not in the table yet.
+    pub(super) fn of(&self, community: CommunityId) -> Vec<(PersonId, i64)> {
+        let all = (community, PersonId(i64::MIN))..=(community, PersonId(i64::MAX));
+        let state = self.state();
+        state.waiting.range(all).map(|((_, person), count)| (*person, *count)).collect()
+    }
+
+    /// Takes from the events what a crash has kept from the table.
+    pub(super) async fn catch_up(connection: &mut SqliteConnection) -> Result<Self, StoreError> {
+        let last = sqlx::query(CATCH_UP).execute(&mut *connection).await;
+        last.map_err(failure)?;
+        let last = sqlx::query("SELECT coalesce(max(id), 0) FROM event");
+        let last = EventId(last.fetch_one(&mut *connection).await.map_err(failure)?.get(0));
+        note(connection, last).await?;
+        let state = State { mark: last, done: last, last, ..State::default() };
+        Ok(Self(Mutex::new(state)))
+    }
+
+    /// Writes all that waits.
+    pub(super) async fn write_all(
+        &self,
+        connection: &mut SqliteConnection,
+    ) -> Result<(), StoreError> {
+        let (waiting, last) = {
+            let state = self.state();
+            (state.waiting.clone(), state.last)
+        };
+        let bind = |query: super::bulk::Bound, ((community, person), count): (Key, i64)| {
+            query.bind(community.0).bind(person.0).bind(count)
+        };
+        TOUCH.run(connection, waiting.into_iter(), bind).await?;
+        let mut state = self.state();
+        state.waiting.clear();
+        (state.reached, state.mark, state.done) = (None, last, last);
+        Ok(())
+    }
+
+    /// Notes how far the table is, so that catching up is short.
+    pub(super) async fn note(&self, connection: &mut SqliteConnection) -> Result<(), StoreError> {
+        let done = self.state().done;
+        note(connection, done).await
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Counts only grow, so the highest is the latest.
+const CATCH_UP: &str = "INSERT INTO member_tally(community, person, messages)
+  SELECT community, person, max(n) FROM event
+  WHERE id > coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'tallied'), 0)
+    AND n IS NOT NULL AND person IS NOT NULL GROUP BY community, person
+  ON CONFLICT(community, person) DO UPDATE SET messages = max(messages, excluded.messages)";
+
+async fn note(connection: &mut SqliteConnection, done: EventId) -> Result<(), StoreError> {
+    let sql = "INSERT INTO meta(key, value) VALUES('tallied', $1)
+      ON CONFLICT(key) DO UPDATE SET value = excluded.value";
+    let noted = sqlx::query(sql).bind(done.0.to_string()).execute(connection).await;
+    noted.map(drop).map_err(failure)
+}
