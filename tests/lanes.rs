@@ -106,10 +106,10 @@ async fn communities_beyond_the_cache_are_loaded_again_as_they_were() {
     for group in 0..60 {
         assert_eq!(said_in(&platform, &format!("g{group}")), one_to(3));
     }
+    bot.stop().await.unwrap();
     let mut db = peek(&path).await;
     assert_eq!(number(&mut db, "SELECT count(*) FROM community").await, 60);
     assert_eq!(number(&mut db, "SELECT count(*) FROM member_tally WHERE messages = 3").await, 60);
-    bot.stop().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -13,14 +13,19 @@ struct Event<'a> {
     raw_message: Option<std::borrow::Cow<'a, str>>,
 }
 
-/// Answers `echo` until the connection ends. Returns its port.
-pub async fn start() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+/// Answers `echo` on a thread of its own. Returns its port.
+pub fn start() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = listener.local_addr().expect("an address").port();
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            tokio::spawn(serve(stream));
-        }
+    listener.set_nonblocking(true).expect("a socket");
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.expect("a runtime").block_on(async move {
+            let listener = TcpListener::from_std(listener).expect("a port");
+            while let Ok((stream, _)) = listener.accept().await {
+                serve(stream).await;
+            }
+        });
     });
     port
 }

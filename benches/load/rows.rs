@@ -48,12 +48,13 @@ fn row(n: usize) -> Write {
     Write::Turn(Box::new(rows))
 }
 
-/// Stops with an error where a message was not counted, or counted twice.
+/// Stops with an error where a message was not counted, or counted twice: each member's messages
+/// are numbered from one without a gap.
 pub async fn scores(database: &Path) {
     let options = sqlx::sqlite::SqliteConnectOptions::new().filename(database).read_only(true);
     let mut db = sqlx::SqliteConnection::connect_with(&options).await.expect("the database");
-    let sql = "SELECT (SELECT count(*) FROM event WHERE kind = 0 AND person IS NOT NULL)
-        - (SELECT sum(messages) FROM member_tally)";
-    let missing: i64 = sqlx::query(sql).fetch_one(&mut db).await.expect("a count").get(0);
-    assert_eq!(missing, 0, "messages that were not counted");
+    let sql = "SELECT count(*) FROM (SELECT 1 FROM event WHERE kind = 0 AND person IS NOT NULL
+        GROUP BY community, person HAVING count(*) <> count(DISTINCT n) OR max(n) <> count(*))";
+    let wrong: i64 = sqlx::query(sql).fetch_one(&mut db).await.expect("a count").get(0);
+    assert_eq!(wrong, 0, "members whose messages were not counted, or counted twice");
 }

@@ -13,6 +13,7 @@ use crate::sim::{Options, Sim};
 use qundao::clock::SystemClock;
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Two accounts in the same group; what is said there, both hear with ids of their own.
 struct Two {
@@ -97,6 +98,13 @@ async fn when_one_goes_the_other_takes_over_and_fetches_what_was_missed() {
     two.a.say(777, 20002, "一");
     two.rig.inbox.texts(1).await;
     two.b.say(777, 20002, "一");
+    // The other has heard it while the first still served the group.
+    let heard = async {
+        while two.rig.dropped(Dropped::ServedByAnother) == 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), heard).await.expect("the other hears it");
     two.a.close_ports().await;
     two.a.set_silent(true);
     two.a.disconnect().await;

@@ -91,7 +91,11 @@ mod tests {
             sqlx::query(sql).execute(&mut writer).await.unwrap();
         }
         let writer = Arc::new(Mutex::new(writer));
-        let checkpoints = Checkpoints::start(options.connect().await.unwrap(), Arc::clone(&writer));
+        let checkpoints = Checkpoints::start(
+            options.connect().await.unwrap(),
+            Arc::clone(&writer),
+            Arc::default(),
+        );
         for _ in 0..WRITES {
             let write = sqlx::query("INSERT INTO t VALUES(hex(zeroblob(1500)))");
             write.execute(&mut *writer.lock().await).await.unwrap();

@@ -19,7 +19,7 @@ use crate::id::{CommunityId, EventId, PersonId};
 use crate::store::{StoreError, TurnRows};
 
 /// Counts that a commit writes, if more wait; and with a long queue.
-const NEIGHBOURS: usize = 64;
+const NEIGHBOURS: usize = 16;
 const NEIGHBOURS_MANY: usize = 256;
 /// More than this is a long queue.
 const MANY: usize = 8192;
