@@ -152,7 +152,9 @@ impl OneBot {
             let listener = TcpListener::bind(address)
                 .await
                 .with_context(|| format!("listen on {address}; is another program there?"))?;
-            self.listening.send_replace(listener.local_addr().ok());
+            let bound = listener.local_addr().unwrap_or(address);
+            self.listening.send_replace(Some(bound));
+            tracing::info!(address = %bound, "OneBot: waiting for implementations to connect");
             let (sessions, made) = mpsc::unbounded_channel();
             let posts = Posts::new(sessions);
             let door = Door { hub: self.hub.clone(), inbox: inbox.clone(), posts };
