@@ -216,7 +216,9 @@ impl OneBot {
             Fetched::Absent => Seen::Unknown,
             Fetched::Failed(reason) => {
                 tracing::debug!(reason, "OneBot: the history could not be asked");
-                if self.hub.caller(self_id).is_some() { Seen::Unknown } else { Seen::Later }
+                // A question that broke off with its connection was not answered at all.
+                let is_away = caller.is_gone() || self.hub.caller(self_id).is_none();
+                if is_away { Seen::Later } else { Seen::Unknown }
             }
         }
     }
