@@ -73,19 +73,24 @@ impl Host {
         nobody_is_left(self).await;
     }
 
-    /// kill -9 of one of its script processes, whichever.
-    pub fn kill_a_child(&self, chance: &mut Chance) {
-        let id = Pid::from_raw(self.process.id().cast_signed());
-        let children = children(id);
-        assert!(!children.is_empty(), "the bot has no children:\n{}", self.last_words());
-        let child = children[chance.below(children.len())];
+    /// kill -9 of one of its script processes, whichever; `false` where it has none just then.
+    pub fn kill_a_child(&self, chance: &mut Chance) -> bool {
+        let children = living(self.id());
+        if children.is_empty() {
+            return false;
+        }
         // It may have ended by itself a moment ago.
-        let _ = kill(child, Signal::SIGKILL);
+        let _ = kill(children[chance.below(children.len())], Signal::SIGKILL);
+        true
+    }
+
+    fn id(&self) -> Pid {
+        Pid::from_raw(self.process.id().cast_signed())
     }
 
     /// Asks it to stop.
     pub async fn stop(&mut self) -> Result<(), String> {
-        let id = Pid::from_raw(self.process.id().cast_signed());
+        let id = self.id();
         kill(id, Signal::SIGTERM).map_err(|error| error.to_string())?;
         let ended = tokio::task::spawn_blocking(move || waitpid(id, None));
         match timeout(LIMIT, ended).await {
@@ -121,31 +126,35 @@ async fn listening(mut lines: UnboundedReceiver<String>) -> bool {
     false
 }
 
-/// Waits for the end of everybody whom the bot has left to us.
+/// Waits for the end of every script process that a bot has left to us.
 async fn nobody_is_left(host: &Host) {
-    for orphan in children(Pid::this()) {
+    for (orphan, name) in children(Pid::this()) {
         let ended = tokio::task::spawn_blocking(move || waitpid(orphan, None));
-        let name = std::fs::read_to_string(format!("/proc/{orphan}/cmdline")).unwrap_or_default();
         if timeout(LIMIT, ended).await.is_err() {
             panic!("the bot is gone, and {name} {orphan} still runs:\n{}", host.last_words());
         }
     }
 }
 
-/// Children of a process, those that have ended and were not waited for left out.
-fn children(of: Pid) -> Vec<Pid> {
+/// Children of a process that have not ended.
+fn living(of: Pid) -> Vec<Pid> {
+    children(of).into_iter().filter(|(_, name)| !name.is_empty()).map(|(id, _)| id).collect()
+}
+
+/// Children of a process with their command lines; that of a process that has ended and was not
+/// waited for is empty.
+fn children(of: Pid) -> Vec<(Pid, String)> {
     let entries = std::fs::read_dir("/proc").expect("Linux has it");
     let number = |entry: std::fs::DirEntry| entry.file_name().to_str()?.parse::<i32>().ok();
     let numbers = entries.flatten().filter_map(number).map(Pid::from_raw);
-    numbers.filter(|id| parent(*id) == Some(of)).collect()
+    let name = |id: Pid| std::fs::read_to_string(format!("/proc/{id}/cmdline")).unwrap_or_default();
+    numbers.filter(|id| parent(*id) == Some(of)).map(|id| (id, name(id))).collect()
 }
 
-/// The parent of a living process (<https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html>).
+/// The parent of a process (<https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html>).
 fn parent(id: Pid) -> Option<Pid> {
     let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
     // The name may hold anything, a `)` too.
     let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
-    let state = fields.next()?;
-    let parent = fields.next()?.parse().ok()?;
-    (state != "Z").then(|| Pid::from_raw(parent))
+    fields.nth(1)?.parse().ok().map(Pid::from_raw)
 }
