@@ -46,6 +46,8 @@ const GOODBYE: Duration = Duration::from_secs(1);
 
 /// A connection as it was made.
 pub struct Link {
+    /// Its number among all, in the order in which they were made.
+    pub number: u64,
     /// Whose; `None` where only its frames can tell.
     pub self_id: Option<SelfId>,
     /// What it carries.
@@ -88,6 +90,7 @@ pub async fn serve(hub: &Arc<Hub>, inbox: &Arc<dyn Inbox>, socket: Socket, link:
     let (calls, outgoing) = Calls::new();
     let (feed, events) = mpsc::channel(BATCHES);
     let place = hub.attach(
+        link.number,
         self_id,
         carries.events().then(|| feed.clone()),
         carries.calls().then(|| Caller::socket(calls.clone())),
