@@ -3,6 +3,7 @@
 
 mod world;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -303,11 +304,9 @@ fn left(id: i64, policy: Policy, state: DeliveryState, expires_at: TimeMs) -> De
     }
 }
 
-#[tokio::test]
-async fn after_a_crash_what_was_being_sent_is_judged_one_by_one() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("qundao.db");
-    let store = sqlite(&path).await;
+/// A file whose last process ended while these were on their way.
+async fn crashed(path: &Path, deliveries: Vec<Delivery>) {
+    let store = sqlite(path).await;
     let mut rows = TurnRows::new(EventRow {
         id: EventId(1),
         community: CommunityId(1),
@@ -325,15 +324,22 @@ async fn after_a_crash_what_was_being_sent_is_judged_one_by_one() {
         outcome: None,
     });
     rows.community = Some(CommunityRow { id: CommunityId(1), key: "test:g".to_owned() });
+    rows.deliveries = deliveries;
+    store.commit(&[Write::Turn(Box::new(rows))]).await.unwrap();
+}
+
+#[tokio::test]
+async fn after_a_crash_what_was_being_sent_is_judged_one_by_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("qundao.db");
     let soon = START + 600_000;
-    rows.deliveries = vec![
+    let deliveries = vec![
         left(1, Policy::Retry, DeliveryState::Sending, soon),
         left(2, Policy::Drop, DeliveryState::Sending, soon),
         left(3, Policy::Drop, DeliveryState::Queued, soon),
         left(4, Policy::Retry, DeliveryState::Sending, START - 1),
     ];
-    store.commit(&[Write::Turn(Box::new(rows))]).await.unwrap();
-    drop(store);
+    crashed(&path, deliveries).await;
     let platform = Platform::willing();
     let mut setup = Setup::new(Vec::new());
     setup.clock = VirtualClock::starting_at(START);
@@ -347,5 +353,28 @@ async fn after_a_crash_what_was_being_sent_is_judged_one_by_one() {
     let states: Vec<String> =
         states.fetch_all(&mut db).await.unwrap().iter().map(|row| row.get(0)).collect();
     assert_eq!(states, ["sent", "unknown", "sent", "skipped"]);
+    bot.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn what_a_crash_left_in_doubt_does_not_wait_one_after_the_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("qundao.db");
+    let soon = START + 600_000;
+    // Tries are counted with the outcome, and a crash leaves none.
+    let one =
+        |id| Delivery { attempts: 0, ..left(id, Policy::Retry, DeliveryState::Sending, soon) };
+    crashed(&path, vec![one(1), one(2), one(3)]).await;
+    let done = |_: &_| Outcome::Done { id: None, degraded: Vec::new() };
+    let platform = Platform::with(&[], SendSafety::ReadBack, done);
+    // A history that does not reach back: nobody knows.
+    platform.seen.lock().unwrap().extend([Seen::Unknown, Seen::Unknown, Seen::Unknown]);
+    let mut setup = Setup::new(Vec::new());
+    // It stands still, so that whoever waits waits for ever.
+    setup.clock = VirtualClock::starting_at(START);
+    let bot = setup.start(sqlite(&path).await, &platform).await;
+    in_time("what was left", bot.settled()).await;
+    let texts: Vec<String> = platform.said().into_iter().map(|(_, text)| text).collect();
+    assert_eq!(texts, ["第 1", "第 2", "第 3"]);
     bot.stop().await.unwrap();
 }

@@ -54,6 +54,9 @@ pub(super) struct Death {
     pub(super) at: Vec<(EventId, usize)>,
     /// Why it ended, as a sentence goes on after "it".
     pub(super) why: String,
+    /// Somebody killed it who is neither the supervisor nor anything that ran in it: the system
+    /// for want of memory, or an operator.
+    pub(super) is_from_outside: bool,
 }
 
 impl Os {
@@ -97,7 +100,8 @@ impl Os {
         }
         let words = self.last_words();
         let signal = status.as_ref().ok().and_then(|status| status.signal());
-        Death { at, why: why(signal, &words) }
+        let is_from_outside = is_killed(signal) && known_end(&words).is_none();
+        Death { at, why: why(signal, &words), is_from_outside }
     }
 
     fn last_words(&self) -> String {
@@ -125,19 +129,28 @@ fn scratch(name: &str) -> io::Result<File> {
     Ok(file)
 }
 
+/// What a child says of its own end, where it is one that is known.
+fn known_end(words: &str) -> Option<&'static str> {
+    if words.contains("overflowed its stack") {
+        Some("nested values or calls so deeply that the stack overflowed")
+    } else if words.contains("memory allocation of") || words.contains("out of memory") {
+        Some("wanted more memory than the process may have (limit `script_memory_mib`)")
+    } else {
+        None
+    }
+}
+
+fn is_killed(signal: Option<i32>) -> bool {
+    signal == Some(nix::libc::SIGKILL)
+}
+
 /// The reason in words.
 fn why(signal: Option<i32>, words: &str) -> String {
-    if words.contains("overflowed its stack") {
-        return "nested values or calls so deeply that the stack overflowed".to_owned();
-    }
-    if words.contains("memory allocation of") || words.contains("out of memory") {
-        return "wanted more memory than the process may have (limit `script_memory_mib`)"
-            .to_owned();
+    if let Some(known) = known_end(words) {
+        return known.to_owned();
     }
     match (signal, words.lines().last()) {
-        (Some(nix::libc::SIGKILL), _) => {
-            "was killed from outside, by the system perhaps".to_owned()
-        }
+        _ if is_killed(signal) => "was killed from outside, by the system perhaps".to_owned(),
         (Some(signal), None) => format!("ended the process with signal {signal}"),
         (Some(signal), Some(last)) => format!("ended the process with signal {signal}: {last}"),
         (None, Some(last)) => format!("ended the process: {last}"),
@@ -163,6 +176,8 @@ pub(super) struct Child {
     pub(super) heard: Instant,
     /// What it said about its end.
     pub(super) stuck: Option<(EventId, usize, u64)>,
+    /// It lives, and the supervisor will end it.
+    pub(super) is_given_up: bool,
 }
 
 impl Child {
@@ -186,6 +201,7 @@ impl Child {
             is_ready: false,
             heard: Instant::now(),
             stuck: None,
+            is_given_up: false,
         };
         child.say(&Down::Hello { limits, threads });
         Ok(child)
@@ -253,11 +269,18 @@ impl Child {
         let stuck = self.stuck.take();
         let mut death = match self.os.take() {
             Some(os) => os.bury(),
-            None => Death { at: Vec::new(), why: "ended the process".to_owned() },
+            None => {
+                let why = "ended the process".to_owned();
+                Death { at: Vec::new(), why, is_from_outside: false }
+            }
         };
         if let Some((turn, run, after_ms)) = stuck {
             death.at = vec![(turn, run)];
             death.why = format!("did not come back for {after_ms} ms");
+            death.is_from_outside = false;
+        } else if self.is_given_up {
+            "was silent or made no sense, and was ended".clone_into(&mut death.why);
+            death.is_from_outside = false;
         }
         death
     }

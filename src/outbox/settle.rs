@@ -81,7 +81,10 @@ impl Outbox {
     /// Nobody will ever know: the policy decides.
     fn in_doubt(&mut self, outgoing: Outgoing, reason: String) {
         if outgoing.delivery.policy == Policy::Retry {
-            let wait = backoff_ms(outgoing.delivery.attempts);
+            // What only an earlier process may have tried has been no burden yet, and a queue of
+            // such deliveries would cost a wait for each.
+            let is_first = outgoing.delivery.attempts == 0;
+            let wait = if is_first { 0 } else { backoff_ms(outgoing.delivery.attempts) };
             self.try_again(outgoing, wait, reason);
         } else {
             self.tell_owner(&outgoing, &format!("may or may not have arrived: {reason}"));

@@ -8,6 +8,7 @@ use qundao::id::Ref;
 
 use crate::rig::{Rig, answer, group, person, say};
 use crate::sim::script::text;
+use crate::sim::socket::Part;
 use crate::sim::{Options, Sim};
 
 fn now() -> i64 {
@@ -128,4 +129,25 @@ async fn while_the_account_is_away_the_question_waits() {
     let member = Ref::new("onebot", 20003);
     let mute = Call::Mute { member, until: now() + 60_000 };
     assert_eq!(rig.read_back(group(777), mute, now()).await, Seen::No);
+}
+
+#[tokio::test]
+async fn a_question_that_breaks_off_with_its_connection_is_asked_again() {
+    let sim = Sim::with_group(Options { history: true, ..Options::default() });
+    let rig = Rig::over_tcp(&[("listen", "127.0.0.1:0")]);
+    let port = rig.port().await;
+    sim.connect(port, "/", Part::Universal).await.unwrap();
+    rig.until_callable(&sim).await;
+    sim.keep(777, 10001, text("说过了"));
+    sim.hold_answers();
+    let asking = rig.read_back(group(777), say("说过了"), now());
+    let connecting = async {
+        sim.until("the question", |sim| !sim.calls().is_empty()).await;
+        // The newer one is there before the older one is gone.
+        sim.connect(port, "/", Part::Universal).await.unwrap();
+    };
+    let (seen, ()) = tokio::join!(asking, connecting);
+    assert_eq!(seen, Seen::Later);
+    sim.release_answers(false);
+    assert!(matches!(rig.read_back(group(777), say("说过了"), now()).await, Seen::Yes(_)));
 }

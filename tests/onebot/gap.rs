@@ -73,6 +73,28 @@ async fn what_was_missed_is_fetched_before_what_comes_next() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_was_told_before_the_history_came_is_no_part_of_the_gap() {
+    // Which of two tasks goes first is chance.
+    for _ in 0..20 {
+        let sim = Sim::with_group(jumping(true));
+        let rig = Rig::jumping(&sim, &[("connect", "ws://sim")]);
+        sim.hold_answers();
+        broken(&sim, &rig).await;
+        sim.until("the question", |sim| {
+            sim.calls().iter().any(|called| called.action == "get_group_msg_history")
+        })
+        .await;
+        // Both frames come together, and the message is in that history too.
+        let told = sim.world().messages.iter().find(|it| it.text() == "三").cloned().unwrap();
+        sim.report(&told);
+        sim.release_answers(false);
+        let is_last = |events: &[Envelope]| lines(events).last() == Some(&"三".to_owned());
+        rig.inbox.until("the message", is_last).await;
+        assert_eq!(lines(&rig.inbox.events()), ["一", "(二)", "gap 1", "三"]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_message_has_the_same_key_live_and_out_of_the_history() {
     let sim = Sim::with_group(jumping(true));
     let rig = Rig::jumping(&sim, &[("connect", "ws://sim")]);

@@ -60,6 +60,14 @@ impl Caller {
         }
     }
 
+    /// The connection that calls went over is gone, whether or not there is a newer one.
+    pub fn is_gone(&self) -> bool {
+        match &self.line {
+            Line::Socket(calls) => calls.is_closed(),
+            Line::Http(_) => false,
+        }
+    }
+
     /// Whether the history of groups can be asked for.
     pub fn group_history(&self) -> &Known {
         &self.groups

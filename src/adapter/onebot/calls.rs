@@ -160,6 +160,11 @@ impl Calls {
         }
     }
 
+    /// The connection is gone.
+    pub fn is_closed(&self) -> bool {
+        self.book().closed
+    }
+
     /// Calls that wait.
     #[cfg(test)]
     fn waiting(&self) -> usize {

@@ -108,6 +108,10 @@ impl Feed {
                     None => break,
                 },
                 Some(answer) = self.questions.next() => {
+                    // What came before it counts as heard.
+                    while let Ok(items) = events.try_recv() {
+                        self.take(items).await;
+                    }
                     self.answered(answer);
                     self.release_ready().await;
                 }

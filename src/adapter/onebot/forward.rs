@@ -97,7 +97,7 @@ async fn connect(maker: &Maker, address: &Address) -> Ended {
         [only] => Some(only),
         _ => None,
     };
-    let link = Link { self_id, carries: carries(address) };
+    let link = Link { number: maker.hub.number(), self_id, carries: carries(address) };
     socket::serve(&maker.hub, &maker.inbox, socket, link).await
 }
 

@@ -2,7 +2,8 @@
 //!
 //! The newest connection of an account wins, part by part (events, calls): an implementation that
 //! comes back before its old socket is seen to be dead must not be heard twice, and must not be
-//! refused either. Everything is decided under one short lock.
+//! refused either. Which one is newer was decided when it was made, because handshakes end in any
+//! order. Everything is decided under one short lock.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -138,10 +139,11 @@ impl Hub {
         hub
     }
 
-    /// Takes a connection in; older ones of the same account give way. `None` when the account may
-    /// not connect.
+    /// Takes a connection in, with the number that it got when it was made; older ones of the same
+    /// account give way, and it gives way to newer ones. `None` when the account may not connect.
     pub fn attach(
         &self,
+        number: u64,
         self_id: SelfId,
         feed: Option<mpsc::Sender<Vec<Item>>>,
         caller: Option<Caller>,
@@ -149,16 +151,17 @@ impl Hub {
         if !self.settings.admits(self_id) {
             return None;
         }
-        let (number, superseded) = (self.number(), CancellationToken::new());
+        let superseded = CancellationToken::new();
         let mut state = self.state();
         let mut arrived = Arrived::default();
         let account = self.account(&mut state, self_id);
-        let mut older = Vec::new();
-        if let Some(what) = caller {
+        // This one too, where newer ones have all that it carries.
+        let mut older = vec![(number, superseded.clone())];
+        if let Some(what) = caller.filter(|_| is_newer(number, account.calls.as_ref())) {
             let part = Part { number, superseded: superseded.clone(), what };
             older.extend(account.calls.replace(part).map(|old| (old.number, old.superseded)));
         }
-        if let Some(what) = feed {
+        if let Some(what) = feed.filter(|_| is_newer(number, account.events.as_ref())) {
             let part = Part { number, superseded: superseded.clone(), what };
             older.extend(account.events.replace(part).map(|old| (old.number, old.superseded)));
             account.away_since = None;
@@ -373,7 +376,8 @@ impl Hub {
         state.accounts.entry(self_id).or_default()
     }
 
-    fn number(&self) -> u64 {
+    /// The next number: a connection that is made later has a greater one.
+    pub fn number(&self) -> u64 {
         self.next.fetch_add(1, Ordering::Relaxed)
     }
 
@@ -381,6 +385,10 @@ impl Hub {
         // Nothing in it can be half done.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn is_newer<T>(number: u64, than: Option<&Part<T>>) -> bool {
+    than.is_none_or(|part| part.number < number)
 }
 
 impl Account {
@@ -397,4 +405,35 @@ pub fn reference(self_id: SelfId) -> Ref {
 /// The account that a reference names.
 pub fn self_id_of(account: &Ref) -> Option<SelfId> {
     account.local().parse().ok().map(SelfId)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::adapter::onebot::calls::Calls;
+    use crate::clock::SystemClock;
+    use crate::config::AdapterConfig;
+
+    #[test]
+    fn a_connection_whose_handshake_ends_late_takes_nothing_from_a_newer_one() {
+        let mut section = AdapterConfig::default();
+        let listen = toml::Value::String("127.0.0.1:0".to_owned());
+        section.values.insert("listen".to_owned(), listen);
+        let settings = Settings::read(&section).expect("right");
+        let hub = Hub::new(settings, SystemClock::with_offset(0));
+        let (older, newer) = (hub.number(), hub.number());
+        let attach = |number| {
+            let (feed, _events) = mpsc::channel(1);
+            let caller = Caller::socket(Calls::new().0);
+            hub.attach(number, SelfId(1), Some(feed), Some(caller)).expect("admitted")
+        };
+        let (newer, _) = attach(newer);
+        let (older, arrived) = attach(older);
+        assert!(older.superseded.is_cancelled() && !newer.superseded.is_cancelled());
+        assert!(!arrived.came_online);
+        hub.leave(&older);
+        assert!(hub.has(SelfId(1), Carries::Both));
+        let (newest, _) = attach(hub.number());
+        assert!(newer.superseded.is_cancelled() && !newest.superseded.is_cancelled());
+    }
 }

@@ -67,8 +67,9 @@ pub async fn serve(listener: TcpListener, door: Arc<Door>, room: Arc<Semaphore>)
         match accepted {
             Ok((stream, _)) => {
                 let door = door.clone();
+                let number = door.hub.number();
                 connections.spawn(async move {
-                    connection(stream, door).await;
+                    connection(stream, door, number).await;
                     drop(place);
                 });
             }
@@ -83,14 +84,17 @@ pub async fn serve(listener: TcpListener, door: Arc<Door>, room: Arc<Semaphore>)
 /// What a request for a WebSocket leaves behind.
 type Upgrade = Mutex<Option<(OnUpgrade, Link)>>;
 
-async fn connection(stream: TcpStream, door: Arc<Door>) {
+async fn connection(stream: TcpStream, door: Arc<Door>, number: u64) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "OneBot: frames may be late");
     }
     let upgrade = Arc::new(Upgrade::default());
     let service = service_fn(|request| {
         let (door, upgrade) = (door.clone(), upgrade.clone());
-        async move { Ok::<_, std::convert::Infallible>(answer(&door, &upgrade, request).await) }
+        async move {
+            let answer = answer(&door, &upgrade, request, number).await;
+            Ok::<_, std::convert::Infallible>(answer)
+        }
     });
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -117,9 +121,14 @@ async fn connection(stream: TcpStream, door: Arc<Door>) {
     }
 }
 
-async fn answer(door: &Arc<Door>, upgrade: &Upgrade, request: Request<Incoming>) -> Answer {
+async fn answer(
+    door: &Arc<Door>,
+    upgrade: &Upgrade,
+    request: Request<Incoming>,
+    number: u64,
+) -> Answer {
     if is_websocket(request.headers()) {
-        return handshake(door, upgrade, request);
+        return handshake(door, upgrade, request, number);
     }
     match *request.method() {
         Method::POST => door.posts.answer(door, request).await,
@@ -140,7 +149,12 @@ fn is_websocket(headers: &HeaderMap) -> bool {
 }
 
 /// The server's half of the handshake (<https://datatracker.ietf.org/doc/html/rfc6455#section-4.2>).
-fn handshake(door: &Door, upgrade: &Upgrade, mut request: Request<Incoming>) -> Answer {
+fn handshake(
+    door: &Door,
+    upgrade: &Upgrade,
+    mut request: Request<Incoming>,
+    number: u64,
+) -> Answer {
     let headers = request.headers();
     let query = request.uri().query().unwrap_or_default();
     if !is_authorized(door.hub.settings.token.as_ref(), headers, query) {
@@ -158,7 +172,7 @@ fn handshake(door: &Door, upgrade: &Upgrade, mut request: Request<Incoming>) -> 
         return status(StatusCode::BAD_REQUEST);
     };
     let carries = carries(headers, request.uri().path());
-    let link = Link { self_id, carries };
+    let link = Link { number, self_id, carries };
     let upgraded = hyper::upgrade::on(&mut request);
     *upgrade.lock().unwrap_or_else(PoisonError::into_inner) = Some((upgraded, link));
     let answer = Response::builder()

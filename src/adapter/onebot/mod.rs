@@ -152,7 +152,9 @@ impl OneBot {
             let listener = TcpListener::bind(address)
                 .await
                 .with_context(|| format!("listen on {address}; is another program there?"))?;
-            self.listening.send_replace(listener.local_addr().ok());
+            let bound = listener.local_addr().unwrap_or(address);
+            self.listening.send_replace(Some(bound));
+            tracing::info!(address = %bound, "OneBot: waiting for implementations to connect");
             let (sessions, made) = mpsc::unbounded_channel();
             let posts = Posts::new(sessions);
             let door = Door { hub: self.hub.clone(), inbox: inbox.clone(), posts };
@@ -214,7 +216,9 @@ impl OneBot {
             Fetched::Absent => Seen::Unknown,
             Fetched::Failed(reason) => {
                 tracing::debug!(reason, "OneBot: the history could not be asked");
-                if self.hub.caller(self_id).is_some() { Seen::Unknown } else { Seen::Later }
+                // A question that broke off with its connection was not answered at all.
+                let is_away = caller.is_gone() || self.hub.caller(self_id).is_none();
+                if is_away { Seen::Later } else { Seen::Unknown }
             }
         }
     }

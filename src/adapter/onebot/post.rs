@@ -131,7 +131,9 @@ impl Posts {
         let (beats, heard) = mpsc::channel(BEATS);
         let _ = beats.try_send(beat);
         sessions.insert(self_id, beats);
-        if let Some((seat, arrived)) = door.hub.attach(self_id, Some(feed.clone()), None) {
+        if let Some((seat, arrived)) =
+            door.hub.attach(door.hub.number(), self_id, Some(feed.clone()), None)
+        {
             let door = door.clone();
             let session = async move {
                 let handing_on = Feed::new(door.hub.clone(), self_id, door.inbox.clone());

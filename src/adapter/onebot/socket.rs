@@ -51,6 +51,8 @@ const GOODBYE: Duration = Duration::from_secs(1);
 
 /// A connection as it was made.
 pub struct Link {
+    /// Its number among all, in the order in which they were made.
+    pub number: u64,
     /// Whose; `None` where only its frames can tell.
     pub self_id: Option<SelfId>,
     /// What it carries.
@@ -93,6 +95,7 @@ pub async fn serve(hub: &Arc<Hub>, inbox: &Arc<dyn Inbox>, socket: Socket, link:
     let (calls, outgoing) = Calls::new();
     let (feed, events) = mpsc::channel(BATCHES);
     let place = hub.attach(
+        link.number,
         self_id,
         carries.events().then(|| feed.clone()),
         carries.calls().then(|| Caller::socket(calls.clone())),
@@ -269,27 +272,37 @@ impl Reader<'_> {
         }
         let (ear, now) = (self.hub.ear(self.self_id), self.hub.clock.now());
         let mut items = Vec::with_capacity(chunk.len());
+        let mut answers = Vec::new();
         let mut ended = Ok(());
         for frame in chunk {
             match text(frame) {
-                Ok(Some(text)) => self.hear(decode(&text, &ear, now), liveness, &mut items)?,
+                Ok(Some(text)) => match decode(&text, &ear, now) {
+                    Heard::Answer(answer) => answers.push(answer),
+                    heard => self.hear(heard, liveness, &mut items),
+                },
                 Ok(None) => {}
                 Err(end) => ended = Err(end),
             }
         }
+        self.hand_on(items).await;
+        // Behind the events that came with them: a history has messages in it that were told
+        // before, and whoever asked for it must have heard of them.
+        let mut news = Vec::new();
+        for answer in answers {
+            self.answer(answer, &mut news)?;
+        }
+        self.hand_on(news).await;
+        ended
+    }
+
+    async fn hand_on(&self, items: Vec<Item>) {
         // Closed when the bot stops, and then nobody wants them.
         if !items.is_empty() && self.feed.send(items).await.is_err() {
             tracing::debug!("OneBot: nobody takes events any more");
         }
-        ended
     }
 
-    fn hear(
-        &self,
-        heard: Heard,
-        liveness: &mut Liveness,
-        items: &mut Vec<Item>,
-    ) -> Result<(), Ended> {
+    fn hear(&self, heard: Heard, liveness: &mut Liveness, items: &mut Vec<Item>) {
         let tally = &self.hub.tally;
         match heard {
             Heard::Event(envelope) if self.carries.events() => items.push((*envelope, None)),
@@ -303,12 +316,12 @@ impl Reader<'_> {
                 self.status(online, items);
             }
             Heard::Online(online) => self.status(Some(online), items),
-            Heard::Answer(answer) => self.answer(answer, items)?,
+            // They are taken apart from the rest.
+            Heard::Answer(_) => {}
             Heard::Foreign => tally.add(Dropped::Foreign, "event"),
             Heard::Ignored(kind) => tally.add(Dropped::Ignored, &kind),
             Heard::Unreadable(kind) => tally.add(Dropped::Unreadable, &kind),
         }
-        Ok(())
     }
 
     fn answer(&self, answer: Answer, items: &mut Vec<Item>) -> Result<(), Ended> {

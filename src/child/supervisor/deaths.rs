@@ -1,7 +1,9 @@
 //! What happens when a child ends.
 //!
 //! All frames of it are sent anew at once. Those that its threads were at are suspects, and a
-//! suspect runs alone in the cell: there is no doubt who ends a process there.
+//! suspect runs alone in the cell: there is no doubt who ends a process there. Unless it was killed
+//! from outside: that may have been meant for anybody, and counts against a script only when the
+//! same event has met it as often as an event may.
 
 use super::super::flight::Place;
 use super::super::process::Death;
@@ -19,13 +21,19 @@ impl Supervisor {
         let Some(gone) = gone else { return };
         let death = gone.bury();
         self.figures.note_death();
+        if death.is_from_outside {
+            tracing::warn!(
+                "the process that runs scripts was killed from outside, by the system perhaps, and \
+                 was replaced; nothing is lost"
+            );
+        }
         match place {
             Place::Main => self.replace_main(&death),
             Place::Cell => {
                 if let Some(turn) = self.alone.take() {
                     let run =
                         death.at.iter().find(|(at, _)| *at == turn).map_or(0, |(_, run)| *run);
-                    self.killed(turn, run, &death.why);
+                    self.killed(turn, run, &death);
                     self.waiting.push_front(turn);
                 }
             }
@@ -48,7 +56,7 @@ impl Supervisor {
         self.in_main = 0;
         let suspects: Vec<(EventId, usize)> =
             death.at.iter().filter(|(turn, _)| in_main.contains(turn)).copied().collect();
-        let is_certain = suspects.len() == 1;
+        let is_certain = suspects.len() == 1 && !death.is_from_outside;
         for turn in in_main {
             let Some(mut flight) = self.flights.remove(&turn) else { continue };
             flight.work.host.restart();
@@ -67,11 +75,13 @@ impl Supervisor {
     }
 
     /// A frame ended its process while it was alone.
-    fn killed(&mut self, turn: EventId, run: usize, why: &str) {
+    fn killed(&mut self, turn: EventId, run: usize, death: &Death) {
         let Some(flight) = self.flights.get_mut(&turn) else { return };
         flight.work.host.restart();
+        let why = &death.why;
         let kills = flight.note_kill(run);
-        if kills >= self.limits.kills {
+        let is_left_out = kills >= self.limits.kills;
+        if is_left_out {
             let path = self.path_of(turn, run);
             let message = format!(
                 "this handler {why}; it ended the process that runs scripts {kills} times and is \
@@ -81,7 +91,9 @@ impl Supervisor {
                 flight.spare(run, path, message);
             }
         }
-        self.strike(turn, run, why);
+        if is_left_out || !death.is_from_outside {
+            self.strike(turn, run, why);
+        }
     }
 
     fn path_of(&self, turn: EventId, run: usize) -> String {

@@ -58,6 +58,7 @@ pub(super) struct Supervisor {
     alone: Option<EventId>,
     waiting: VecDeque<EventId>,
     cell_used: Instant,
+    looked: Instant,
     flights: HashMap<EventId, Flight>,
     /// Frames of the main child.
     in_main: usize,
@@ -99,6 +100,7 @@ impl Supervisor {
             alone: None,
             waiting: VecDeque::new(),
             cell_used: now,
+            looked: now,
             flights: HashMap::new(),
             in_main: 0,
             catalog: Catalog::default(),
@@ -260,6 +262,7 @@ impl Supervisor {
                 Ok(Some(Up::Checked(_))) => {}
                 Ok(None) => break,
                 Err(error) => {
+                    child.is_given_up = true;
                     wrong = Some(error);
                     break;
                 }
@@ -304,17 +307,28 @@ impl Supervisor {
 
     /// Looks for children that have gone silent, and for places that stand empty.
     fn look(&mut self) {
-        let silent = |child: &Option<Child>, is_busy: bool| {
-            is_busy && child.as_ref().is_some_and(|child| child.is_silent(child.heard, SILENCE))
+        let now = Instant::now();
+        if now.duration_since(std::mem::replace(&mut self.looked, now)) > SILENCE {
+            // It was us who were held up, or the whole machine: nobody else could speak either.
+            for child in [&mut self.main, &mut self.cell].into_iter().flatten() {
+                child.heard = now;
+            }
+        }
+        let give_up = |child: &mut Option<Child>, is_busy: bool| {
+            let silent = child.as_mut().filter(|child| child.is_silent(child.heard, SILENCE));
+            silent.filter(|_| is_busy).is_some_and(|child| {
+                child.is_given_up = true;
+                true
+            })
         };
         if self.main.is_none() {
             self.keep_main();
             self.resend();
         }
-        if silent(&self.main, self.in_main > 0) {
+        if give_up(&mut self.main, self.in_main > 0) {
             self.died(Place::Main);
         }
-        if silent(&self.cell, self.alone.is_some()) {
+        if give_up(&mut self.cell, self.alone.is_some()) {
             self.died(Place::Cell);
         }
         let is_idle = self.alone.is_none() && self.waiting.is_empty();

@@ -275,7 +275,8 @@ impl Inner {
         if message.user != self_id && rank(self_id) <= rank(message.user) {
             return failed(100, "权限不足");
         }
-        world.messages.iter_mut().filter(|it| it.id == id).for_each(|it| it.deleted = true);
+        let found = world.messages.iter_mut().rev().find(|it| it.id == id);
+        found.into_iter().for_each(|it| it.deleted = true);
         drop(world);
         if let Some(group) = message.group {
             self.tell(&json!({
@@ -377,11 +378,12 @@ impl Inner {
     ) -> Result<Value, Failed> {
         let count = params.get("count").map_or(20, int).clamp(1, 100) as usize;
         let world = self.world.lock().unwrap();
-        let found: Vec<_> =
-            world.messages.iter().filter(|it| !it.deleted && is_wanted(it)).collect();
-        let latest = found.iter().skip(found.len().saturating_sub(count));
-        let events: Vec<Value> =
-            latest.map(|message| world.event(message, self.options.cq_strings)).collect();
+        let found = world.messages.iter().rev().filter(|it| !it.deleted && is_wanted(it));
+        let mut events: Vec<Value> = found
+            .take(count)
+            .map(|message| world.event(message, self.options.cq_strings))
+            .collect();
+        events.reverse();
         Ok(json!({ "messages": events }))
     }
 

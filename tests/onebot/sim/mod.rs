@@ -17,7 +17,7 @@ mod world;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -26,7 +26,7 @@ use tokio::task::JoinSet;
 
 use qundao::clock::{Clock, SystemClock};
 
-pub use stream::Cut;
+pub use stream::{Allowance, Cut};
 pub use world::{Message, World};
 
 /// What an implementation is like.
@@ -107,6 +107,8 @@ pub(crate) struct Inner {
     pub offline: AtomicBool,
     /// Bytes from the program after which the next connections break.
     pub cut: Mutex<Option<usize>>,
+    /// What the connections of now still carry.
+    pub allowances: Mutex<Vec<Weak<Allowance>>>,
     pub changed: Notify,
 }
 
@@ -125,6 +127,7 @@ impl Sim {
             is_silent: AtomicBool::new(false),
             offline: AtomicBool::new(false),
             cut: Mutex::default(),
+            allowances: Mutex::default(),
             changed: Notify::new(),
         };
         Self { inner: Arc::new(inner), tasks: Arc::default(), ports: Arc::default() }
@@ -264,6 +267,18 @@ impl Sim {
         *self.inner.cut.lock().unwrap() = bytes;
     }
 
+    /// The connections of now break after so many more bytes from the program, or to it.
+    pub fn break_after(&self, heard: Option<usize>, said: Option<usize>) {
+        for allowance in self.inner.allowances.lock().unwrap().iter().filter_map(Weak::upgrade) {
+            allowance.set(heard, said);
+        }
+    }
+
+    /// Somebody hears the events.
+    pub fn is_heard(&self) -> bool {
+        !self.inner.listeners.lock().unwrap().is_empty()
+    }
+
     /// Breaks every connection at once, without a goodbye.
     pub async fn disconnect(&self) {
         let mut tasks = std::mem::take(&mut *self.tasks.lock().unwrap());
@@ -286,6 +301,15 @@ impl Sim {
 }
 
 impl Inner {
+    /// What a new connection carries.
+    pub fn allowance(&self) -> Arc<Allowance> {
+        let allowance = Allowance::new(*self.cut.lock().unwrap());
+        let mut allowances = self.allowances.lock().unwrap();
+        allowances.retain(|living| living.strong_count() > 0);
+        allowances.push(Arc::downgrade(&allowance));
+        allowance
+    }
+
     /// An event, with ids as the options say.
     pub fn tell(&self, event: &Value) {
         self.tell_text(self.written(event.clone()).to_string());

@@ -17,8 +17,13 @@ impl Sim {
 
     /// A member sends segments.
     pub fn send(&self, group: i64, user: i64, segments: Vec<Value>) -> Message {
-        let message = self.keep(group, user, segments);
-        self.report(&message);
+        let now = self.now();
+        let mut world = self.world();
+        let message = world.post(Some(group), user, 0, now, segments);
+        let event = world.event(&message, self.inner.options.cq_strings);
+        // Under one lock: it is in no history before it is told.
+        self.raw(&event);
+        drop(world);
         message
     }
 

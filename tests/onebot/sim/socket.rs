@@ -77,7 +77,7 @@ impl Sim {
     /// Serves a stream that the program has opened.
     pub fn accept(&self, stream: impl ByteStream + 'static) {
         let inner = self.inner.clone();
-        let cut = *inner.cut.lock().unwrap();
+        let allowance = inner.allowance();
         self.spawn(async move {
             let mut part = Part::Universal;
             let token = inner.options.token.clone();
@@ -98,7 +98,7 @@ impl Sim {
                     (Some(_), Some(_)) => Err(refused(StatusCode::FORBIDDEN)),
                 }
             };
-            if let Ok(socket) = accept_hdr_async(Cut::new(stream, cut), check).await {
+            if let Ok(socket) = accept_hdr_async(Cut::new(stream, allowance), check).await {
                 serve(inner, socket, part).await;
             }
         });
@@ -131,8 +131,8 @@ impl Sim {
         }
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
-        let cut = *self.inner.cut.lock().unwrap();
-        let (socket, _) = client_async(request, Cut::new(stream, cut)).await?;
+        let stream = Cut::new(stream, self.inner.allowance());
+        let (socket, _) = client_async(request, stream).await?;
         let inner = self.inner.clone();
         self.spawn(async move { serve(inner, socket, part).await });
         Ok(())
@@ -171,6 +171,7 @@ async fn serve<S: ByteStream>(inner: Arc<Inner>, socket: WebSocketStream<S>, par
     let connection = Counted::new(&inner);
     if part != Part::Api {
         inner.listeners.lock().unwrap().insert(connection.1, out.clone());
+        inner.changed.notify_waiters();
         let connect = json!({
             "time": inner.options.clock.now() / 1000, "self_id": inner.options.self_id,
             "post_type": "meta_event", "meta_event_type": "lifecycle", "sub_type": "connect",

@@ -89,7 +89,8 @@ impl World {
     }
 
     pub fn message(&self, id: i64) -> Option<&Message> {
-        self.messages.iter().find(|message| message.id == id && !message.deleted)
+        // From the latest, because it is they that are asked for.
+        self.messages.iter().rev().find(|message| message.id == id && !message.deleted)
     }
 
     /// What the account itself said in a group, in order.
