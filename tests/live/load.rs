@@ -147,6 +147,12 @@ impl Load {
         }
     }
 
+    /// Waits until something has been answered.
+    pub async fn goes_on(&self) {
+        let changed = self.changed.notified();
+        tokio::time::timeout(PATIENCE, changed).await.expect("an answer to somebody");
+    }
+
     /// Somebody in an attacked community says something.
     pub fn say(&self, place: i64, words: &str) {
         self.sim.say(ATTACKED + place, MEMBER, words);
@@ -168,7 +174,7 @@ impl Load {
     }
 
     /// Says nothing more, and waits until everything has been answered.
-    pub async fn finish(mut self) -> Board {
+    pub async fn finish(self) -> Board {
         self.tasks[0].abort();
         self.until("the last answers", |board| board.oldest().is_none()).await;
         std::mem::take(&mut *self.board())

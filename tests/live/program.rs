@@ -13,7 +13,7 @@ use crate::sim::{Options, Sim};
 /// Runs another build of the program than the one beside the test.
 pub const PROGRAM: &str = "QUNDAO_LIVE_PROGRAM";
 /// Nothing may take longer.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(20);
 /// Groups of the attacked communities are numbered from here, those of the others from the second.
 pub const ATTACKED: i64 = 100;
 pub const HONEST: i64 = 1000;
@@ -29,7 +29,7 @@ const SCRIPTS: [(&str, &str); 2] = [
 const NO_ADS: &str =
     "//! 反广告\non_message(|m| { if m.text.contains(\"广告\") { m.delete(\"广告\"); } });\n";
 /// What stands where an attack will.
-pub const PEACE: &str = "//! 无害\non_keyword([\"开火\"], |m| m.reply(\"砰\"));\n";
+const PEACE: &str = "//! 无害\non_keyword([\"开火\"], |m| m.reply(\"砰\"));\n";
 
 /// What is otherwise from run to run.
 #[derive(Clone, Copy)]

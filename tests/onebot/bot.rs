@@ -70,7 +70,8 @@ impl Scene {
 
     /// The turn of a message has been committed, and what it wants is sent.
     async fn handled(&self, id: &str) {
-        let sql = "SELECT count(*) FROM event WHERE state = 0 AND key LIKE '%:' || ? || ':message:%'";
+        let sql =
+            "SELECT count(*) FROM event WHERE state = 0 AND key LIKE '%:' || ? || ':message:%'";
         let mut db = peek(&self.folder.path().join("qundao.db")).await;
         let done = async {
             loop {
