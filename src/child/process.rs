@@ -159,10 +159,12 @@ pub(super) struct Child {
     pub(super) settings: HashSet<u32>,
     /// It has said that it is confined.
     pub(super) is_ready: bool,
-    /// When it last said something.
-    pub(super) heard: Instant,
+    /// When it last said something, or was first given something to say.
+    heard: Instant,
     /// What it said about its end.
     pub(super) stuck: Option<(EventId, usize, u64)>,
+    /// It was given up after so long a silence.
+    silent: Option<Duration>,
 }
 
 impl Child {
@@ -186,6 +188,7 @@ impl Child {
             is_ready: false,
             heard: Instant::now(),
             stuck: None,
+            silent: None,
         };
         child.say(&Down::Hello { limits, threads });
         Ok(child)
@@ -243,9 +246,16 @@ impl Child {
         self.incoming.next()
     }
 
-    /// Whether it has been silent for so long.
-    pub(super) fn is_silent(&self, since: Instant, limit: Duration) -> bool {
-        self.heard.max(since).elapsed() > limit
+    /// It had nothing to do and has now: what it did not say before does not count as silence.
+    pub(super) fn expect(&mut self) {
+        self.heard = Instant::now();
+    }
+
+    /// Whether it has been silent for so long; then it is given up.
+    pub(super) fn gives_up(&mut self, limit: Duration) -> bool {
+        let silence = self.heard.elapsed();
+        self.silent = (silence > limit).then_some(silence);
+        self.silent.is_some()
     }
 
     /// Ends it and looks at what it left.
@@ -258,6 +268,9 @@ impl Child {
         if let Some((turn, run, after_ms)) = stuck {
             death.at = vec![(turn, run)];
             death.why = format!("did not come back for {after_ms} ms");
+        } else if let Some(silence) = self.silent {
+            // The signal that it ended with was ours.
+            death.why = format!("kept its process silent for {} ms", silence.as_millis());
         }
         death
     }

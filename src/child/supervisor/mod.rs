@@ -29,6 +29,8 @@ use crate::script::protocol::{Answer, Bundle, Done, Frame, Incident, ScriptLimit
 /// A child with frames that says nothing for so long is taken for dead: its own watchdog would
 /// have spoken long before.
 const SILENCE: Duration = Duration::from_secs(2);
+/// The same for one that is still starting, which a busy machine makes long.
+const SILENCE_AT_START: Duration = Duration::from_secs(20);
 /// The cell is given up when nobody had to be alone for so long.
 const CELL_IDLE: Duration = Duration::from_secs(10);
 /// How often silence and idleness are looked for.
@@ -178,8 +180,12 @@ impl Supervisor {
         }
         match flight.place {
             Place::Main => {
+                let is_first = self.in_main == 0;
                 self.in_main += 1;
                 if let Some(main) = &mut self.main {
+                    if is_first {
+                        main.expect();
+                    }
                     let sent = self.catalog.send(main, &flight.work.frame);
                     if !sent {
                         self.in_main -= 1;
@@ -221,6 +227,7 @@ impl Supervisor {
                 return;
             };
             self.cell_used = Instant::now();
+            cell.expect();
             if self.catalog.send(cell, &flight.work.frame) {
                 self.alone = Some(turn);
             } else if let Some(flight) = self.flights.remove(&turn) {
@@ -304,17 +311,18 @@ impl Supervisor {
 
     /// Looks for children that have gone silent, and for places that stand empty.
     fn look(&mut self) {
-        let silent = |child: &Option<Child>, is_busy: bool| {
-            is_busy && child.as_ref().is_some_and(|child| child.is_silent(child.heard, SILENCE))
+        let silent = |child: &mut Option<Child>, is_busy: bool| {
+            let Some(child) = child.as_mut().filter(|_| is_busy) else { return false };
+            child.gives_up(if child.is_ready { SILENCE } else { SILENCE_AT_START })
         };
         if self.main.is_none() {
             self.keep_main();
             self.resend();
         }
-        if silent(&self.main, self.in_main > 0) {
+        if silent(&mut self.main, self.in_main > 0) {
             self.died(Place::Main);
         }
-        if silent(&self.cell, self.alone.is_some()) {
+        if silent(&mut self.cell, self.alone.is_some()) {
             self.died(Place::Cell);
         }
         let is_idle = self.alone.is_none() && self.waiting.is_empty();
