@@ -258,6 +258,14 @@ impl Child {
         self.silent.is_some()
     }
 
+    /// Memory of its own, KiB; `None` where the system does not tell.
+    pub(super) fn own_kib(&self) -> Option<u64> {
+        let process = self.os.as_ref()?.process.id();
+        let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"))?;
+        line.split_whitespace().next()?.parse().ok()
+    }
+
     /// Ends it and looks at what it left.
     pub(super) fn bury(mut self) -> Death {
         let stuck = self.stuck.take();

@@ -9,6 +9,10 @@ use crate::program::Program;
 /// Part of a file name: only these are played.
 pub const ONLY: &str = "QUNDAO_HOSTILE_ONLY";
 
+/// Limits with which `killers` end their process: what the engine allows is too much for it.
+pub const RAISED: &str = "script_string_bytes = 16777216\nscript_entries = 1000000\n\
+    script_operations = 10000000000\nscript_handler_ms = 200\nscript_memory_mib = 384";
+
 /// A script and what it says of its own end.
 pub struct Script {
     pub name: String,
@@ -48,11 +52,6 @@ pub struct Ended {
 }
 
 impl Round<'_> {
-    pub fn name(&self) -> String {
-        let names: Vec<&str> = self.scripts.iter().map(|script| script.name.as_str()).collect();
-        names.join(" and ")
-    }
-
     /// Puts the scripts in force, fires them and waits until their communities answer again.
     pub async fn play(&self, program: &mut Program, load: &Load) -> Ended {
         let rules: Vec<(i64, &str)> =

@@ -10,7 +10,8 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::program::{ATTACKED, HONEST, MEMBER, PATIENCE, groups};
-use crate::sim::{Called, Sim};
+use crate::sim::script::text as text_of;
+use crate::sim::{Called, Message, Sim};
 
 /// Messages of the simulated account that are kept: it is asked only for the latest.
 const KEPT: usize = 4096;
@@ -43,6 +44,9 @@ pub struct Board {
     /// How long answers took since somebody last looked.
     pub latencies: Vec<Duration>,
     pub answered: usize,
+    /// Most that the load itself was late since somebody last looked: then the machine was busy
+    /// with something else.
+    pub late: Duration,
     /// Answers that nobody waited for, or not yet.
     pub wrong: Vec<String>,
     /// What was said in attacked groups.
@@ -59,7 +63,7 @@ impl Board {
         all.map(Instant::elapsed).max()
     }
 
-    fn heard(&mut self, called: &Called) {
+    fn heard(&mut self, called: &Called, sim: &Sim) {
         let number = |key: &str| {
             let value = &called.params[key];
             value.as_i64().or_else(|| value.as_str()?.parse().ok())
@@ -79,6 +83,12 @@ impl Board {
             }
             "delete_msg" => {
                 let Some(message) = number("message_id") else { return };
+                // What becomes of messages of attacked groups is nobody's concern.
+                let is_it = |other: &&Message| other.id == message;
+                let place = sim.world().messages.iter().rev().find(is_it).and_then(|m| m.group);
+                if place.is_some_and(|place| place < HONEST) {
+                    return;
+                }
                 let is_next = |group: &&mut Group| {
                     group.deletions.front().is_some_and(|(next, _)| *next == message)
                 };
@@ -200,18 +210,20 @@ async fn talk(sim: Sim, board: Arc<Mutex<Board>>, communities: i64, pace: Pace) 
         // A step that shares nothing with ten, so that every group says everything.
         let group = turns[number * 7 % turns.len()];
         let mut board = board.lock().expect("nobody panics with it");
+        board.late = board.late.max(due.elapsed());
         let waiting = board.groups.entry(group).or_default();
         if pace.window.is_some_and(|window| waiting.waits_for() >= window) {
             continue;
         }
-        match number / turns.len() % 10 {
+        // Another kind each time that a group comes round.
+        match (number + number / turns.len()) % 10 {
             0..6 => {
                 let token = format!("t{number:07}");
                 waiting.echoes.push_back((token.clone(), due));
                 sim.say(group, MEMBER, &format!("echo {token}"));
             }
             6 => {
-                let words = crate::sim::script::text(&format!("广告 {number}"));
+                let words = text_of(&format!("广告 {number}"));
                 let message = sim.keep(group, MEMBER, words);
                 waiting.deletions.push_back((message.id, due));
                 sim.report(&message);
@@ -235,7 +247,7 @@ async fn listen(sim: Sim, board: Arc<Mutex<Board>>, changed: Arc<Notify>) {
             continue;
         }
         let mut board = board.lock().expect("nobody panics with it");
-        called.iter().for_each(|called| board.heard(called));
+        called.iter().for_each(|called| board.heard(called, &sim));
         drop(board);
         changed.notify_waiters();
     }

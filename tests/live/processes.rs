@@ -6,11 +6,8 @@ use std::fs;
 /// One process.
 #[derive(Clone, Debug)]
 pub struct Process {
-    pub id: u32,
     /// Memory of its own, MiB.
     pub own_mib: u64,
-    /// Most memory that it has had, shared parts with it, MiB.
-    pub peak_mib: u64,
 }
 
 /// The program and its children.
@@ -47,12 +44,9 @@ impl fmt::Display for Processes {
 
 fn process(id: u32) -> Process {
     let status = fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
-    let mib = |name: &str| {
-        let line = status.lines().find_map(|line| line.strip_prefix(name));
-        let number = line.and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok());
-        number.unwrap_or(0) / 1024
-    };
-    Process { id, own_mib: mib("RssAnon:"), peak_mib: mib("VmHWM:") }
+    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"));
+    let kib = line.and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok());
+    Process { own_mib: kib.unwrap_or(0) / 1024 }
 }
 
 fn parent(id: u32) -> Option<u32> {

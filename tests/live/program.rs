@@ -13,7 +13,7 @@ use crate::sim::{Options, Sim};
 /// Runs another build of the program than the one beside the test.
 pub const PROGRAM: &str = "QUNDAO_LIVE_PROGRAM";
 /// Nothing may take longer.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 /// Groups of the attacked communities are numbered from here, those of the others from the second.
 pub const ATTACKED: i64 = 100;
 pub const HONEST: i64 = 1000;

@@ -33,6 +33,11 @@ const SILENCE: Duration = Duration::from_secs(2);
 const SILENCE_AT_START: Duration = Duration::from_secs(20);
 /// The cell is given up when nobody had to be alone for so long.
 const CELL_IDLE: Duration = Duration::from_secs(10);
+/// The main child makes room for the spare when it has kept this much more memory, KiB: the spare
+/// has the same scripts, so the rest is what some handler needed once.
+const SWOLLEN_KIB: u64 = 64 * 1024;
+/// A main child is not looked at for that before this age, so that they do not follow each other.
+const SWOLLEN_AFTER: Duration = Duration::from_secs(5);
 /// How often silence and idleness are looked for.
 const LOOK: Duration = Duration::from_millis(250);
 /// Wait before a child that could not be started is tried again.
@@ -63,6 +68,10 @@ pub(super) struct Supervisor {
     flights: HashMap<EventId, Flight>,
     /// Frames of the main child.
     in_main: usize,
+    /// Since when the main child has its place.
+    main_since: Instant,
+    /// It is to make room for the spare as soon as it has no frame.
+    is_swollen: bool,
     catalog: Catalog,
     strikes: Strikes,
     incidents: UnboundedSender<Incident>,
@@ -103,6 +112,8 @@ impl Supervisor {
             cell_used: now,
             flights: HashMap::new(),
             in_main: 0,
+            main_since: now,
+            is_swollen: false,
             catalog: Catalog::default(),
             strikes: Strikes::default(),
             incidents,
@@ -284,6 +295,7 @@ impl Supervisor {
         let fits = answer.outcomes.len() <= flight.work.frame.runs.len();
         if flight.place == Place::Main {
             self.in_main -= 1;
+            self.relieve_main();
         } else if self.alone == Some(answer.turn) {
             self.alone = None;
             self.cell_used = Instant::now();
@@ -325,12 +337,38 @@ impl Supervisor {
         if silent(&mut self.cell, self.alone.is_some()) {
             self.died(Place::Cell);
         }
+        self.weigh_main();
         let is_idle = self.alone.is_none() && self.waiting.is_empty();
         if is_idle && self.cell_used.elapsed() > CELL_IDLE {
             self.cell = None;
         }
         self.keep_spare();
         self.step_cell();
+    }
+
+    /// Sees whether the main child has kept memory that its scripts do not need.
+    fn weigh_main(&mut self) {
+        if self.main_since.elapsed() < SWOLLEN_AFTER {
+            return;
+        }
+        let own = |child: &Option<Child>| child.as_ref().and_then(Child::own_kib);
+        let main = own(&self.main).unwrap_or(0);
+        self.is_swollen =
+            main > SWOLLEN_KIB && own(&self.spare).is_some_and(|spare| main > spare + SWOLLEN_KIB);
+        self.relieve_main();
+    }
+
+    /// Lets the spare take the place of a swollen main child between two frames, where nobody
+    /// notices.
+    fn relieve_main(&mut self) {
+        let is_ready = self.spare.as_ref().is_some_and(|spare| spare.is_ready);
+        if self.is_swollen && self.in_main == 0 && is_ready {
+            tracing::debug!("the script child has kept too much memory and is replaced");
+            self.is_swollen = false;
+            self.main = self.spare.take();
+            self.main_since = Instant::now();
+            self.keep_spare();
+        }
     }
 
     /// Frames that came while there was no child.
@@ -346,6 +384,8 @@ impl Supervisor {
         if self.main.is_none() {
             self.main = self.start();
         }
+        self.main_since = Instant::now();
+        self.is_swollen = false;
     }
 
     fn keep_spare(&mut self) {
