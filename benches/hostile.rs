@@ -113,13 +113,14 @@ async fn measure(options: &Options) -> bool {
         normal.again(&program, &load, CHILDREN..=CHILDREN + 1).await;
     }
     let after = Processes::of(program.id());
-    let kills = program.take_told().iter().filter(|line| line.contains("was replaced")).count();
+    let told = program.take_told();
+    told.iter().filter(|line| line.contains("was replaced")).for_each(|kill| println!("{kill}"));
     let board = load.finish().await;
     let late: Vec<Duration> = board.latencies;
     let peak = |part: fn(&Measured) -> u64| rounds.iter().map(part).max().unwrap_or(0);
     let peaks = (peak(|round| round.mib.0), peak(|round| round.mib.1));
     let is_kept = tell(rounds, late);
-    println!("after: {after}; at most {peaks:?} MiB in host and child; {kills} processes replaced");
+    println!("after: {after}; at most {peaks:?} MiB in host and child");
     board.wrong.iter().for_each(|wrong| println!("wrong: {wrong}"));
     program.stop() && board.wrong.is_empty() && (is_kept || are_killers)
 }
