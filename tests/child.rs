@@ -6,6 +6,7 @@ mod world;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use qundao::bot::Bot;
 use qundao::child::{ChildHost, Program};
@@ -30,6 +31,9 @@ on_keyword([\"卡住\"], |m| { \"éß\".repeat(50000000).to_upper(); });
 const COUNT: &str = "//! 数数\non_message(|m| m.reply(`${state::incr(m.group, \"n\")}`));\n";
 /// The version before GREEDY.
 const GENTLE: &str = "//! 从前\non_keyword([\"开火\"], |m| m.reply(\"砰\"));\n";
+
+/// Works until its time is over.
+const LAZY: &str = "//! 慢慢来\non_keyword([\"算\"], |m| { loop { } });\n";
 
 fn program() -> Program {
     Program::at(PathBuf::from(env!("CARGO_BIN_EXE_qundao")))
@@ -182,5 +186,26 @@ async fn a_handler_that_does_not_come_back_ends_with_its_process() {
     }
     let told = told(&mut notices);
     assert!(told.iter().any(|text| text.contains("did not come back for")), "{told:#?}");
+    bot.stop().await.unwrap();
+}
+
+/// On one thread, so that the clock can be set.
+#[tokio::test]
+async fn a_child_that_had_nothing_to_say_is_not_taken_for_dead() {
+    let platform = Platform::willing();
+    let bot = bot(vec![script("a-lazy", LAZY), script("count", COUNT)], &platform).await;
+    let mut notices = bot.notices();
+    for n in 0..3 {
+        // Far longer than a child with work may be silent.
+        tokio::time::pause();
+        tokio::time::advance(Duration::from_secs(5)).await;
+        tokio::time::resume();
+        // Long enough for the supervisor to look at its children meanwhile.
+        say(&bot, &format!("m{n}"), "g", "算").await;
+        in_time("the answer", bot.settled()).await;
+    }
+    assert_eq!(said_in(&platform, "g"), one_to(3));
+    let told = told(&mut notices);
+    assert!(!told.iter().any(|text| text.contains("was replaced")), "{told:#?}");
     bot.stop().await.unwrap();
 }

@@ -172,12 +172,14 @@ pub(super) struct Child {
     pub(super) settings: HashSet<u32>,
     /// It has said that it is confined.
     pub(super) is_ready: bool,
-    /// When it last said something.
-    pub(super) heard: Instant,
+    /// When it last said something, or was first given something to say.
+    heard: Instant,
     /// What it said about its end.
     pub(super) stuck: Option<(EventId, usize, u64)>,
-    /// It lives, and the supervisor will end it.
+    /// It lives and makes no sense, and the supervisor will end it.
     pub(super) is_given_up: bool,
+    /// It was given up after so long a silence.
+    silent: Option<Duration>,
 }
 
 impl Child {
@@ -202,6 +204,7 @@ impl Child {
             heard: Instant::now(),
             stuck: None,
             is_given_up: false,
+            silent: None,
         };
         child.say(&Down::Hello { limits, threads });
         Ok(child)
@@ -259,9 +262,24 @@ impl Child {
         self.incoming.next()
     }
 
-    /// Whether it has been silent for so long.
-    pub(super) fn is_silent(&self, since: Instant, limit: Duration) -> bool {
-        self.heard.max(since).elapsed() > limit
+    /// It had nothing to do and has now: what it did not say before does not count as silence.
+    pub(super) fn expect(&mut self) {
+        self.heard = Instant::now();
+    }
+
+    /// Whether it has been silent for so long; then it is given up.
+    pub(super) fn gives_up(&mut self, limit: Duration) -> bool {
+        let silence = self.heard.elapsed();
+        self.silent = (silence > limit).then_some(silence);
+        self.silent.is_some()
+    }
+
+    /// Memory of its own, KiB; `None` where the system does not tell.
+    pub(super) fn own_kib(&self) -> Option<u64> {
+        let process = self.os.as_ref()?.process.id();
+        let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"))?;
+        line.split_whitespace().next()?.parse().ok()
     }
 
     /// Ends it and looks at what it left.
@@ -278,8 +296,12 @@ impl Child {
             death.at = vec![(turn, run)];
             death.why = format!("did not come back for {after_ms} ms");
             death.is_from_outside = false;
+        } else if let Some(silence) = self.silent {
+            // The signal that it ended with was ours.
+            death.why = format!("kept its process silent for {} ms", silence.as_millis());
+            death.is_from_outside = false;
         } else if self.is_given_up {
-            "was silent or made no sense, and was ended".clone_into(&mut death.why);
+            "made no sense, and was ended".clone_into(&mut death.why);
             death.is_from_outside = false;
         }
         death

@@ -323,6 +323,14 @@ fn panicked(panic: &(dyn Any + Send), path: &str) -> ScriptError {
         .map(ToString::to_string)
         .or_else(|| panic.downcast_ref::<String>().cloned())
         .unwrap_or_default();
+    // Short texts of Rhai panic where everything else would end the process.
+    if reason.starts_with("Cannot allocate memory") {
+        let message = "this handler wanted more memory than the process may have".to_owned();
+        return ScriptError {
+            limit: Some("script_memory_mib".into()),
+            ..without_place(path, message)
+        };
+    }
     without_place(
         path,
         format!("the bot itself failed here, which is its mistake and not the script's: {reason}"),

@@ -21,7 +21,7 @@ use super::host::Program;
 use super::process::NAME;
 use super::wire::{DownIn, Incoming, Up};
 use crate::script::protocol::ScriptLimits;
-use remote::{Outgoing, Replies};
+use remote::{Held, Outgoing, Replies};
 use watchdog::Watch;
 use worker::{Queue, Shared};
 
@@ -99,9 +99,12 @@ fn start(
     let socket = pipe.socket.try_clone().map_err(failed)?;
     let (replies, listeners): (Vec<_>, Vec<_>) =
         (0..threads.max(1)).map(|_| std::sync::mpsc::channel()).unzip();
+    let outgoing = Arc::new(Outgoing::new(socket));
+    let held = (0..threads.max(1)).map(|_| Arc::new(Held::new(Arc::clone(&outgoing))));
     let shared = Arc::new(Shared {
         queue: Queue::default(),
-        outgoing: Arc::new(Outgoing::new(socket)),
+        held: held.collect(),
+        outgoing,
         watch: Arc::new(Watch::new(threads.max(1), record, &limits)),
         replies: Replies::new(replies),
         limits,
@@ -115,12 +118,11 @@ fn start(
             thread::Builder::new().name(format!("script-{index}")).stack_size(STACK_BYTES);
         builder.spawn(work).map_err(failed)?;
     }
-    let (watch, outgoing) = (Arc::clone(&shared.watch), Arc::clone(&shared.outgoing));
     // The last steps of a thread's start are calls that no thread may make later.
-    let started = Arc::clone(&barrier);
+    let (watched, started) = (Arc::clone(&shared), Arc::clone(&barrier));
     let watchdog = move || {
         started.wait();
-        watch.run(&outgoing);
+        watched.watch.run(&watched.outgoing, &watched.held);
     };
     thread::Builder::new().name("watchdog".to_owned()).spawn(watchdog).map_err(failed)?;
     barrier.wait();

@@ -37,6 +37,36 @@ impl Outgoing {
     }
 }
 
+/// Messages of one thread that travel along with its next ones: few large writes are cheaper than
+/// many small ones.
+pub(super) struct Held {
+    outgoing: Arc<Outgoing>,
+    bytes: Mutex<Vec<u8>>,
+}
+
+impl Held {
+    pub(super) fn new(outgoing: Arc<Outgoing>) -> Self {
+        Self { outgoing, bytes: Mutex::default() }
+    }
+
+    /// Holds one message back; the bytes that wait now.
+    pub(super) fn add(&self, message: &Up) -> usize {
+        let mut bytes = self.bytes.lock().unwrap_or_else(PoisonError::into_inner);
+        wire::write(&mut bytes, message);
+        bytes.len()
+    }
+
+    /// Lets go of what is held back. The watchdog does so too, for a thread whose handler takes its
+    /// time: the answers of others must not wait for it.
+    pub(super) fn flush(&self) {
+        let mut bytes = self.bytes.lock().unwrap_or_else(PoisonError::into_inner);
+        if !bytes.is_empty() {
+            self.outgoing.send_all(&bytes);
+            bytes.clear();
+        }
+    }
+}
+
 /// Where the reader puts the replies that threads wait for.
 pub(super) struct Replies {
     threads: Vec<Sender<HostReply>>,
@@ -60,30 +90,17 @@ impl Replies {
 pub(super) struct Remote {
     pub(super) thread: usize,
     pub(super) turn: EventId,
-    pub(super) outgoing: Arc<Outgoing>,
     pub(super) replies: Receiver<HostReply>,
     pub(super) watch: Arc<Watch>,
-    /// Answers that travel along with the next message.
-    pub(super) held: Vec<u8>,
-}
-
-impl Remote {
-    /// Lets go of what is held back.
-    pub(super) fn flush(&mut self) {
-        if !self.held.is_empty() {
-            self.outgoing.send_all(&self.held);
-            self.held.clear();
-        }
-    }
+    pub(super) held: Arc<Held>,
 }
 
 impl HostCalls for Remote {
     fn call(&mut self, call: HostCall) -> HostReply {
-        let message = Up::Call { thread: self.thread, turn: self.turn, call };
-        wire::write(&mut self.held, &message);
+        self.held.add(&Up::Call { thread: self.thread, turn: self.turn, call });
         // The host's time is not the script's.
         self.watch.pause(self.thread);
-        self.flush();
+        self.held.flush();
         let reply = self.replies.recv();
         self.watch.go_on(self.thread);
         // Without a reader the process is about to end.
@@ -91,7 +108,7 @@ impl HostCalls for Remote {
     }
 
     fn rollback(&mut self, run: usize) {
-        wire::write(&mut self.held, &Up::Rollback { turn: self.turn, run });
+        self.held.add(&Up::Rollback { turn: self.turn, run });
     }
 
     fn restart(&mut self) {}

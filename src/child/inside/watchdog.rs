@@ -6,13 +6,13 @@
 
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use super::super::process::{SLOT_BYTES, slot_bytes};
 use super::super::wire::Up;
-use super::remote::Outgoing;
+use super::remote::{Held, Outgoing};
 use crate::id::EventId;
 use crate::script::protocol::ScriptLimits;
 use crate::script::wall_limit;
@@ -114,10 +114,13 @@ impl Watch {
     }
 
     /// Looks at the threads for as long as the process lives.
-    pub(super) fn run(&self, outgoing: &Outgoing) {
+    pub(super) fn run(&self, outgoing: &Outgoing, held: &[Arc<Held>]) {
         loop {
             std::thread::sleep(LOOK);
-            for slot in &self.slots {
+            for (slot, held) in self.slots.iter().zip(held) {
+                if self.takes_its_time(slot) {
+                    held.flush();
+                }
                 if let Some(after) = self.stuck(slot) {
                     let turn = EventId(slot.turn.load(Ordering::Relaxed));
                     let run = slot.run.load(Ordering::Relaxed) as usize;
@@ -127,6 +130,12 @@ impl Watch {
                 }
             }
         }
+    }
+
+    /// Whether a handler runs for as long as half the time between two looks.
+    fn takes_its_time(&self, slot: &Slot) -> bool {
+        let began = slot.began_ms.load(Ordering::Acquire);
+        began != IDLE && u128::from(self.now_ms().saturating_sub(began)) >= LOOK.as_millis() / 2
     }
 
     /// How long the handler has run, if that is too long.

@@ -5,11 +5,13 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Barrier, Condvar, Mutex, MutexGuard, PoisonError};
 
-use super::super::wire::{self, DownIn, FrameIn, RunIn, Up};
-use super::remote::{Outgoing, Remote, Replies};
+use super::super::wire::{DownIn, FrameIn, RunIn, Up};
+use super::remote::{Held, Outgoing, Remote, Replies};
 use super::watchdog::Watch;
 use crate::id::{EventId, ScriptName};
-use crate::script::protocol::{Bundle, Done, Frame, HostReply, Run, ScriptLimits, Source, Work};
+use crate::script::protocol::{
+    Answer, Bundle, Done, Frame, HostReply, Run, ScriptLimits, Source, Work,
+};
 use crate::script::{Observer, Runner};
 use crate::value::ValueMap;
 
@@ -21,6 +23,8 @@ pub(super) struct Shared {
     pub(super) queue: Queue,
     pub(super) outgoing: Arc<Outgoing>,
     pub(super) watch: Arc<Watch>,
+    /// By thread.
+    pub(super) held: Vec<Arc<Held>>,
     pub(super) replies: Replies,
     pub(super) limits: ScriptLimits,
     pub(super) known: Mutex<Known>,
@@ -159,59 +163,60 @@ pub(super) fn serve(
     replies: Receiver<HostReply>,
     barrier: &Barrier,
 ) {
+    let held = Arc::clone(&shared.held[thread]);
     shared.watch.open_clock(thread);
     let mut runner = Runner::new(shared.limits.clone());
     runner.watch(Box::new(Watched { thread, watch: Arc::clone(&shared.watch) }));
     let mut remote = Box::new(Remote {
         thread,
         turn: EventId(0),
-        outgoing: Arc::clone(&shared.outgoing),
         replies,
         watch: Arc::clone(&shared.watch),
-        held: Vec::new(),
+        held: Arc::clone(&held),
     });
     barrier.wait();
     loop {
         let job = match shared.queue.try_next() {
             Some(job) => job,
             None => {
-                remote.flush();
+                held.flush();
                 shared.queue.next()
             }
         };
-        match job {
+        let waiting = match job {
             Job::Frame(frame, bundle) => {
                 remote.turn = frame.turn;
-                remote = run(&mut runner, *frame, &bundle, remote);
+                let answer;
+                (remote, answer) = run(&mut runner, *frame, &bundle, remote);
+                held.add(&Up::Answer(answer))
             }
             Job::Check(source) => {
                 // The turn 0 is nobody's: the checker asks for one script at a time.
                 shared.watch.began(thread, EventId(0), 0);
                 let found = runner.check(&source);
                 shared.watch.ended(thread);
-                wire::write(&mut remote.held, &Up::Checked(found));
+                held.add(&Up::Checked(found))
             }
-        }
-        if remote.held.len() >= HELD_BYTES {
-            remote.flush();
+        };
+        if waiting >= HELD_BYTES {
+            held.flush();
         }
     }
 }
 
-/// Runs one frame; its answer is held back with the others.
+/// Runs one frame.
 fn run(
     runner: &mut Runner,
     frame: Frame,
     bundle: &Arc<Bundle>,
     remote: Box<Remote>,
-) -> Box<Remote> {
+) -> (Box<Remote>, Answer) {
     let Done { answer, host } = runner.run(Work { frame, host: remote }, Some(bundle));
-    let mut remote = host
+    let remote = host
         .into_any()
         .downcast::<Remote>()
         .expect("a runner gives back the host that it was given");
-    wire::write(&mut remote.held, &Up::Answer(answer));
-    remote
+    (remote, answer)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

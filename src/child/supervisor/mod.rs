@@ -29,8 +29,15 @@ use crate::script::protocol::{Answer, Bundle, Done, Frame, Incident, ScriptLimit
 /// A child with frames that says nothing for so long is taken for dead: its own watchdog would
 /// have spoken long before.
 const SILENCE: Duration = Duration::from_secs(2);
+/// The same for one that is still starting, which a busy machine makes long.
+const SILENCE_AT_START: Duration = Duration::from_secs(20);
 /// The cell is given up when nobody had to be alone for so long.
 const CELL_IDLE: Duration = Duration::from_secs(10);
+/// The main child makes room for the spare when it has kept this much more memory, KiB: the spare
+/// has the same scripts, so the rest is what some handler needed once.
+const SWOLLEN_KIB: u64 = 64 * 1024;
+/// A main child is not looked at for that before this age, so that they do not follow each other.
+const SWOLLEN_AFTER: Duration = Duration::from_secs(5);
 /// How often silence and idleness are looked for.
 const LOOK: Duration = Duration::from_millis(250);
 /// Wait before a child that could not be started is tried again.
@@ -62,6 +69,10 @@ pub(super) struct Supervisor {
     flights: HashMap<EventId, Flight>,
     /// Frames of the main child.
     in_main: usize,
+    /// Since when the main child has its place.
+    main_since: Instant,
+    /// It is to make room for the spare as soon as it has no frame.
+    is_swollen: bool,
     catalog: Catalog,
     strikes: Strikes,
     incidents: UnboundedSender<Incident>,
@@ -103,6 +114,8 @@ impl Supervisor {
             looked: now,
             flights: HashMap::new(),
             in_main: 0,
+            main_since: now,
+            is_swollen: false,
             catalog: Catalog::default(),
             strikes: Strikes::default(),
             incidents,
@@ -180,8 +193,12 @@ impl Supervisor {
         }
         match flight.place {
             Place::Main => {
+                let is_first = self.in_main == 0;
                 self.in_main += 1;
                 if let Some(main) = &mut self.main {
+                    if is_first {
+                        main.expect();
+                    }
                     let sent = self.catalog.send(main, &flight.work.frame);
                     if !sent {
                         self.in_main -= 1;
@@ -223,6 +240,7 @@ impl Supervisor {
                 return;
             };
             self.cell_used = Instant::now();
+            cell.expect();
             if self.catalog.send(cell, &flight.work.frame) {
                 self.alone = Some(turn);
             } else if let Some(flight) = self.flights.remove(&turn) {
@@ -280,6 +298,7 @@ impl Supervisor {
         let fits = answer.outcomes.len() <= flight.work.frame.runs.len();
         if flight.place == Place::Main {
             self.in_main -= 1;
+            self.relieve_main();
         } else if self.alone == Some(answer.turn) {
             self.alone = None;
             self.cell_used = Instant::now();
@@ -311,32 +330,55 @@ impl Supervisor {
         if now.duration_since(std::mem::replace(&mut self.looked, now)) > SILENCE {
             // It was us who were held up, or the whole machine: nobody else could speak either.
             for child in [&mut self.main, &mut self.cell].into_iter().flatten() {
-                child.heard = now;
+                child.expect();
             }
         }
-        let give_up = |child: &mut Option<Child>, is_busy: bool| {
-            let silent = child.as_mut().filter(|child| child.is_silent(child.heard, SILENCE));
-            silent.filter(|_| is_busy).is_some_and(|child| {
-                child.is_given_up = true;
-                true
-            })
+        let silent = |child: &mut Option<Child>, is_busy: bool| {
+            let Some(child) = child.as_mut().filter(|_| is_busy) else { return false };
+            child.gives_up(if child.is_ready { SILENCE } else { SILENCE_AT_START })
         };
         if self.main.is_none() {
             self.keep_main();
             self.resend();
         }
-        if give_up(&mut self.main, self.in_main > 0) {
+        if silent(&mut self.main, self.in_main > 0) {
             self.died(Place::Main);
         }
-        if give_up(&mut self.cell, self.alone.is_some()) {
+        if silent(&mut self.cell, self.alone.is_some()) {
             self.died(Place::Cell);
         }
+        self.weigh_main();
         let is_idle = self.alone.is_none() && self.waiting.is_empty();
         if is_idle && self.cell_used.elapsed() > CELL_IDLE {
             self.cell = None;
         }
         self.keep_spare();
         self.step_cell();
+    }
+
+    /// Sees whether the main child has kept memory that its scripts do not need.
+    fn weigh_main(&mut self) {
+        if self.main_since.elapsed() < SWOLLEN_AFTER {
+            return;
+        }
+        let own = |child: &Option<Child>| child.as_ref().and_then(Child::own_kib);
+        let main = own(&self.main).unwrap_or(0);
+        self.is_swollen =
+            main > SWOLLEN_KIB && own(&self.spare).is_some_and(|spare| main > spare + SWOLLEN_KIB);
+        self.relieve_main();
+    }
+
+    /// Lets the spare take the place of a swollen main child between two frames, where nobody
+    /// notices.
+    fn relieve_main(&mut self) {
+        let is_ready = self.spare.as_ref().is_some_and(|spare| spare.is_ready);
+        if self.is_swollen && self.in_main == 0 && is_ready {
+            tracing::debug!("the script child has kept too much memory and is replaced");
+            self.is_swollen = false;
+            self.main = self.spare.take();
+            self.main_since = Instant::now();
+            self.keep_spare();
+        }
     }
 
     /// Frames that came while there was no child.
@@ -352,6 +394,8 @@ impl Supervisor {
         if self.main.is_none() {
             self.main = self.start();
         }
+        self.main_since = Instant::now();
+        self.is_swollen = false;
     }
 
     fn keep_spare(&mut self) {

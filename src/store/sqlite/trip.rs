@@ -55,11 +55,11 @@ impl Trip {
 
     fn text(&self, room: Rows, rare: Rare) -> String {
         let mut statements = vec!["BEGIN IMMEDIATE".to_owned()];
-        for half in 0..2 {
-            if rare[half] {
-                statements.extend(self.rare[half].iter().map(|&sql| sql.to_owned()));
+        let halves = self.rare.iter().zip(rare).zip([0..TABLES / 2, TABLES / 2..TABLES]);
+        for ((json, has_json), tables) in halves {
+            if has_json {
+                statements.extend(json.iter().map(|&sql| sql.to_owned()));
             }
-            let tables = half * TABLES / 2..(half + 1) * TABLES / 2;
             statements.extend(tables.map(|at| self.tables[at].text(room[at])));
         }
         statements.push("COMMIT".to_owned());
