@@ -17,6 +17,8 @@ const ECHO: &str = "//! 回声\ncommand(\"echo <t:text>\", |c| c.reply(c.t));\n"
 const RULE: &str = "//! 禁词\non_keyword([\"禁词\"], |m| m.delete(\"禁词\"));\n";
 const ROOM: usize = 16;
 const EVENTS: usize = 200;
+/// Messages of the cold burst, three of each member.
+const BURST: usize = 3000;
 /// A moment in 2026.
 const NOW: i64 = 1_795_395_600_000;
 
@@ -85,4 +87,30 @@ async fn commands_are_left_undone_and_counted_the_rest_is_not() {
     assert!(told[1].contains(&format!("{undone} commands of members")), "{told:?}");
     assert_eq!(told.len(), 2, "{told:?}");
     bot.stop().await.unwrap();
+}
+
+/// Everybody speaks at once to a bot that knows nobody.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cold_burst_loses_no_score() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("qundao.db");
+    let mut setup = Setup::new(vec![script("echo", ECHO), script("rule", RULE)]);
+    setup.config.limits.commands = 1_000_000;
+    let platform = Platform::willing();
+    let bot = setup.start(sqlite(&path).await, &platform).await;
+    let burst = (0..BURST).map(|n| {
+        let (group, person) = (n % 50, n % 1000);
+        let text = if n % 10 == 0 { format!("echo {n}") } else { format!("大家好 {n}") };
+        (message(&format!("m{n}"), &format!("g{group}"), &format!("p{person}"), &text, NOW), None)
+    });
+    in_time("the burst", bot.inbox().offer_all(burst.collect())).await;
+    in_time("everything", bot.settled()).await;
+    bot.stop().await.unwrap();
+    let mut db = peek(&path).await;
+    let counted = number(&mut db, "SELECT sum(messages) FROM member_tally").await;
+    let wrong = "SELECT count(*) FROM member_tally WHERE messages <> 3";
+    assert_eq!((counted as usize, number(&mut db, wrong).await), (BURST, 0));
+    let answered = platform.said().len();
+    let undone = number(&mut db, "SELECT coalesce(sum(commands), 0) FROM left_undone").await;
+    assert_eq!(answered + undone as usize, BURST / 10, "every command is answered or counted");
 }

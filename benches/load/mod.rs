@@ -93,6 +93,21 @@ struct Params {
     message: Option<serde_json::Value>,
 }
 
+/// A message of a member in a group, as an implementation tells of it.
+pub fn frame(n: u64, group: u64, member: u64, text: &str) -> String {
+    let (group_id, user) = (700_000 + group, 20_000_000 + group * 1000 + member);
+    let time = 1_790_000_000 + n / 1000;
+    format!(
+        "{{\"time\":{time},\"self_id\":{SELF_ID},\"post_type\":\"message\",\
+         \"message_type\":\"group\",\"sub_type\":\"normal\",\"message_id\":{n},\
+         \"group_id\":{group_id},\"user_id\":{user},\
+         \"message\":[{{\"type\":\"text\",\"data\":{{\"text\":\"{text}\"}}}}],\
+         \"raw_message\":\"{text}\",\"font\":0,\"sender\":{{\"user_id\":{user},\
+         \"nickname\":\"群友{member}\",\"card\":\"\",\"sex\":\"unknown\",\"age\":0,\
+         \"area\":\"\",\"level\":\"1\",\"role\":\"member\",\"title\":\"\"}}}}"
+    )
+}
+
 impl Load {
     /// Connects as an implementation does.
     pub async fn connect(port: u16, words: Vec<String>) -> Self {
@@ -169,18 +184,22 @@ impl Load {
         } else {
             "今天天气真不错，有人一起打游戏吗，收到请回复".to_owned()
         };
-        let user = 20_000_000 + group * 1000 + member;
-        let time = 1_790_000_000 + n / 1000;
-        let frame = format!(
-            "{{\"time\":{time},\"self_id\":{SELF_ID},\"post_type\":\"message\",\"message_type\":\"group\",\
-             \"sub_type\":\"normal\",\"message_id\":{n},\"group_id\":{},\"user_id\":{user},\
-             \"message\":[{{\"type\":\"text\",\"data\":{{\"text\":\"{text}\"}}}}],\
-             \"raw_message\":\"{text}\",\"font\":0,\"sender\":{{\"user_id\":{user},\
-             \"nickname\":\"群友{member}\",\"card\":\"\",\"sex\":\"unknown\",\"age\":0,\
-             \"area\":\"\",\"level\":\"1\",\"role\":\"member\",\"title\":\"\"}}}}",
-            700_000 + group
-        );
+        let frame = frame(n, group, member, &text);
         self.sink.feed(Message::text(frame)).await.expect("the program reads");
+    }
+
+    /// Talks for so long without listening; returns how many messages were sent.
+    pub async fn pour(&mut self, time: Duration) -> usize {
+        let (began, mut sent) = (Instant::now(), 0);
+        while began.elapsed() < time {
+            for _ in 0..64 {
+                let frame = frame(sent as u64, 1, sent as u64 % MEMBERS, "今天天气真不错");
+                self.sink.feed(Message::text(frame)).await.expect("the program reads");
+                sent += 1;
+            }
+            self.sink.flush().await.expect("the program reads");
+        }
+        sent
     }
 
     /// Hears what has come; where nothing has, waits so long for it.

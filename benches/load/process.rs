@@ -69,9 +69,9 @@ impl Drop for Program {
     }
 }
 
-/// The program: the one of this build, or the one that `QUNDAO_BENCH_BINARY` names.
+/// The program: the one of this build, or the one that `QUNDAO_LIVE_PROGRAM` names.
 pub fn binary() -> PathBuf {
-    std::env::var_os("QUNDAO_BENCH_BINARY")
+    std::env::var_os("QUNDAO_LIVE_PROGRAM")
         .map_or_else(|| Path::new(env!("CARGO_BIN_EXE_qundao")).to_owned(), PathBuf::from)
 }
 

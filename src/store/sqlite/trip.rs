@@ -17,9 +17,9 @@ use crate::store::StoreError;
 const TABLES: usize = 4;
 /// Rows in each table, in the order of the tables.
 pub(super) type Rows = [usize; TABLES];
-/// Rows that there is room for. Few messages are answered, so the later tables need less.
-const ROOMS: [Rows; 4] = [[8, 8, 8, 8], [64, 64, 64, 64], [256, 256, 64, 64], [256, 256, 256, 256]];
-
+/// Rows that there is room for. Counts follow slowly and few messages are answered, so there are
+/// fewer of them than events. A text with the most room takes a megabyte when it is compiled.
+const ROOMS: [Rows; 4] = [[24, 8, 8, 8], [48, 32, 16, 16], [64, 128, 48, 48], [256, 256, 64, 64]];
 /// Whether there are rows for the JSON statements at the beginning and for those in the middle.
 pub(super) type Rare = [bool; 2];
 const VARIANTS: usize = 4 * ROOMS.len();
