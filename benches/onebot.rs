@@ -9,7 +9,7 @@
 //! a peer that does the least possible, and what SQLite does with the event rows alone: figures of
 //! one machine mean little without.
 //!
-//! `… -- --connect PORT [--pid PID] [--w1]` measures a bot of any kind that runs already, and
+//! `… -- --connect ws://HOST:PORT/PATH [--pid PID] [--w1]` measures a bot of any kind that runs already, and
 //! `… -- --print-words` prints the words that it must recall; see docs/benchmarks.md.
 
 #[path = "load/mod.rs"]
@@ -36,9 +36,13 @@ impl Options {
         self.0.iter().any(|arg| arg == name)
     }
 
-    fn number<T: std::str::FromStr>(&self, name: &str) -> Option<T> {
+    fn text(&self, name: &str) -> Option<&str> {
         let at = self.0.iter().position(|arg| arg == name)?;
-        let value = self.0.get(at + 1).map_or("", String::as_str);
+        self.0.get(at + 1).map(String::as_str)
+    }
+
+    fn number<T: std::str::FromStr>(&self, name: &str) -> Option<T> {
+        let value = self.text(name)?;
         Some(value.parse().unwrap_or_else(|_| panic!("`{name}` is a number, not `{value}`")))
     }
 }
@@ -53,10 +57,10 @@ fn main() {
     let window = options.number("--window").unwrap_or(64);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.expect("a runtime");
-    match options.number::<u16>("--connect") {
-        Some(port) => {
+    match options.text("--connect") {
+        Some(url) => {
             let words = if options.has("--w1") { Vec::new() } else { words() };
-            runtime.block_on(foreign(port, options.number("--pid"), words, (time, window)));
+            runtime.block_on(foreign(url, options.number("--pid"), words, (time, window)));
         }
         None => runtime.block_on(run(time, window)),
     }
@@ -109,7 +113,7 @@ async fn run(time: Duration, window: usize) {
 }
 
 async fn least(time: Duration, window: usize) -> f64 {
-    let mut load = Load::connect(peer::start(), Vec::new()).await;
+    let mut load = Load::connect(&peer::start(), Vec::new()).await;
     load.run(Pace::Closed(window), time).await.rate()
 }
 
@@ -121,12 +125,12 @@ fn head() {
 }
 
 /// A bot that runs already.
-async fn foreign(port: u16, pid: Option<u32>, words: Vec<String>, how: (Duration, usize)) {
+async fn foreign(url: &str, pid: Option<u32>, words: Vec<String>, how: (Duration, usize)) {
     let beside = Beside { wire: least(how.0, how.1).await, sqlite: f64::NAN };
     println!("the least possible peer, W1: {:.0} events/s\n", beside.wire);
     head();
     let name = if words.is_empty() { "W1" } else { "W2" };
-    measure(name, (port, pid), words, how, &beside).await;
+    measure(name, (url, pid), words, how, &beside).await;
 }
 
 /// Our own, started for it.
@@ -138,19 +142,19 @@ async fn own(
     beside: &Beside,
 ) {
     let program = Program::start(files);
-    measure(name, (program.port, Some(program.id())), words, how, beside).await;
+    measure(name, (&program.url(), Some(program.id())), words, how, beside).await;
     rows::scores(&program.database()).await;
 }
 
 /// One workload: the maximum of a bot, then half of that.
 async fn measure(
     name: &str,
-    (port, pid): (u16, Option<u32>),
+    (url, pid): (&str, Option<u32>),
     words: Vec<String>,
     (time, window): (Duration, usize),
     beside: &Beside,
 ) {
-    let mut load = Load::connect(port, words).await;
+    let mut load = Load::connect(url, words).await;
     load.run(Pace::Closed(window), WARM_UP).await;
     let cpu = || pid.map_or(f64::NAN, cpu_s);
     let before = cpu();

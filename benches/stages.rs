@@ -118,8 +118,8 @@ async fn frames(time: Duration) -> f64 {
     let (counter, stop) = (Arc::new(Counter::default()), CancellationToken::new());
     let (adapter, inbox, until) = (onebot.clone(), counter.clone(), stop.clone());
     let run = tokio::spawn(async move { adapter.run(inbox, until).await });
-    let port = onebot.listening().await.expect("it listens").port();
-    let mut load = load::Load::connect(port, Vec::new()).await;
+    let place = onebot.listening().await.expect("it listens");
+    let mut load = load::Load::connect(&format!("ws://{place}/"), Vec::new()).await;
     let began = Instant::now();
     let sent = load.pour(time).await;
     // One more event says that the account is online.

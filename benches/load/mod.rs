@@ -109,12 +109,12 @@ pub fn frame(n: u64, group: u64, member: u64, text: &str) -> String {
 }
 
 impl Load {
-    /// Connects as an implementation does.
-    pub async fn connect(port: u16, words: Vec<String>) -> Self {
-        let stream = TcpStream::connect(("127.0.0.1", port)).await.expect("the program listens");
-        stream.set_nodelay(true).expect("a socket");
-        let url = format!("ws://127.0.0.1:{port}/");
+    /// Connects as an implementation does, to `ws://HOST:PORT/PATH`.
+    pub async fn connect(url: &str, words: Vec<String>) -> Self {
         let mut request = url.into_client_request().expect("an address");
+        let place = request.uri().authority().expect("a host and a port").as_str();
+        let stream = TcpStream::connect(place).await.expect("the program listens");
+        stream.set_nodelay(true).expect("a socket");
         let headers = request.headers_mut();
         headers.insert("X-Self-ID", SELF_ID.into());
         headers.insert("X-Client-Role", "Universal".parse().expect("a header"));

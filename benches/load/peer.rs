@@ -13,8 +13,8 @@ struct Event<'a> {
     raw_message: Option<std::borrow::Cow<'a, str>>,
 }
 
-/// Answers `echo` on a thread of its own. Returns its port.
-pub fn start() -> u16 {
+/// Answers `echo` on a thread of its own. Returns where.
+pub fn start() -> String {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = listener.local_addr().expect("an address").port();
     listener.set_nonblocking(true).expect("a socket");
@@ -27,7 +27,7 @@ pub fn start() -> u16 {
             }
         });
     });
-    port
+    format!("ws://127.0.0.1:{port}/")
 }
 
 async fn serve(stream: TcpStream) {

@@ -11,7 +11,7 @@ const TICKS: f64 = 100.0;
 /// A running bot. Dropping it kills it.
 pub struct Program {
     child: Child,
-    pub port: u16,
+    port: u16,
     pub folder: tempfile::TempDir,
 }
 
@@ -55,6 +55,11 @@ impl Program {
 
     pub fn id(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Where an implementation connects to.
+    pub fn url(&self) -> String {
+        format!("ws://127.0.0.1:{}/", self.port)
     }
 
     pub fn database(&self) -> PathBuf {

@@ -42,6 +42,9 @@ pub(super) struct Watch {
     slots: Vec<Slot>,
     record: File,
     start: Instant,
+    /// Milliseconds that the watch itself was held up for: the machine stood still or was busy with
+    /// others, and the handlers with it.
+    lost_ms: AtomicU64,
     /// Processor time after which a handler is stuck.
     processor: Duration,
     /// Time by the clock on the wall, likewise.
@@ -62,6 +65,7 @@ impl Watch {
             slots: (0..threads).map(idle).collect(),
             record,
             start: Instant::now(),
+            lost_ms: AtomicU64::new(0),
             processor: Duration::from_millis(limits.handler_ms) + grace,
             wall: wall_limit(limits) + grace,
         }
@@ -116,7 +120,10 @@ impl Watch {
     /// Looks at the threads for as long as the process lives.
     pub(super) fn run(&self, outgoing: &Outgoing, held: &[Arc<Held>]) {
         loop {
+            let before = Instant::now();
             std::thread::sleep(LOOK);
+            let late = before.elapsed().saturating_sub(2 * LOOK);
+            self.lost_ms.fetch_add(late.as_millis() as u64, Ordering::Relaxed);
             for (slot, held) in self.slots.iter().zip(held) {
                 if self.takes_its_time(slot) {
                     held.flush();
@@ -164,7 +171,8 @@ impl Watch {
     }
 
     fn now_ms(&self) -> u64 {
-        u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX)
+        let passed = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX);
+        passed.saturating_sub(self.lost_ms.load(Ordering::Relaxed))
     }
 }
 
