@@ -173,10 +173,11 @@ impl Balance {
         };
         if !is_right {
             let late = accepted.map(|accepted| accepted.is_late);
+            let times: Vec<i64> = answers.iter().map(|answer| answer.time - message.time).collect();
             self.broken.push(format!(
-                "`{text}` (accepted and late: {late:?}) has {} answers, and the outbox says \
-                 {outcomes:?}",
-                answers.len()
+                "`{text}` of {} (accepted and late: {late:?}) was answered after {times:?} s, and \
+                 the outbox says {outcomes:?}",
+                message.time
             ));
         }
     }

@@ -5,18 +5,15 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::waitpid;
 use nix::unistd::Pid;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
-use tokio::time::timeout;
 
+use crate::in_time;
 use crate::traffic::Chance;
 
-/// Longest wait for a start or an end.
-const LIMIT: Duration = Duration::from_secs(60);
 /// Lines of its log that a failure shows.
 const SHOWN: usize = 40;
 
@@ -60,7 +57,7 @@ impl Host {
             }
         });
         let host = Self { process, log };
-        if timeout(LIMIT, listening(lines)).await != Ok(true) {
+        if in_time(listening(lines)).await != Some(true) {
             panic!("the bot did not start:\n{}", host.last_words());
         }
         host
@@ -93,10 +90,10 @@ impl Host {
         let id = self.id();
         kill(id, Signal::SIGTERM).map_err(|error| error.to_string())?;
         let ended = tokio::task::spawn_blocking(move || waitpid(id, None));
-        match timeout(LIMIT, ended).await {
-            Ok(Ok(Ok(nix::sys::wait::WaitStatus::Exited(_, 0)))) => {}
-            Ok(ended) => return Err(format!("it ended with {ended:?}")),
-            Err(_) => return Err("it does not end".to_owned()),
+        match in_time(ended).await {
+            Some(Ok(Ok(nix::sys::wait::WaitStatus::Exited(_, 0)))) => {}
+            Some(ended) => return Err(format!("it ended with {ended:?}")),
+            None => return Err("it does not end".to_owned()),
         }
         nobody_is_left(self).await;
         Ok(())
@@ -130,7 +127,7 @@ async fn listening(mut lines: UnboundedReceiver<String>) -> bool {
 async fn nobody_is_left(host: &Host) {
     for (orphan, name) in children(Pid::this()) {
         let ended = tokio::task::spawn_blocking(move || waitpid(orphan, None));
-        if timeout(LIMIT, ended).await.is_err() {
+        if in_time(ended).await.is_none() {
             panic!("the bot is gone, and {name} {orphan} still runs:\n{}", host.last_words());
         }
     }

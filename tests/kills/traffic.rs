@@ -6,11 +6,16 @@ use std::collections::HashMap;
 use crate::sim::Sim;
 
 const GROUPS: usize = 40;
+const FIRST_GROUP: i64 = 70_000;
 const MEMBERS: usize = 20;
 /// Messages of a group that come together; the last of them asks for an echo.
 const BURST: usize = 10;
 /// Echoes of a group that are on their way at once.
 const WINDOW: usize = 1;
+/// A group that has said so much since it was last answered asks for echoes only. A history of a
+/// hundred messages could else be too short to tell whether an answer is there, and then the policy
+/// of answers is to send it again.
+const UNANSWERED_MAX: usize = 40;
 
 /// The list that the rule looks through.
 pub const WORDS: &[&str] = &["加微信", "兼职日结", "代刷资料", "投票群号", "发票代理", "棋牌上分"];
@@ -41,12 +46,14 @@ pub struct Traffic {
     /// Echoes that wait, with their group.
     waiting: HashMap<String, usize>,
     open: [usize; GROUPS],
+    /// Messages of each group since it was last answered.
+    unanswered: [usize; GROUPS],
     /// Messages of the world that were looked at.
     looked: usize,
 }
 
 fn group(number: usize) -> i64 {
-    70_000 + number as i64
+    FIRST_GROUP + number as i64
 }
 
 impl Traffic {
@@ -69,6 +76,7 @@ impl Traffic {
             answered: 0,
             waiting: HashMap::new(),
             open: [0; GROUPS],
+            unanswered: [0; GROUPS],
             looked: 0,
         }
     }
@@ -121,10 +129,12 @@ impl Traffic {
     }
 
     fn burst(&mut self, number: usize) {
-        for n in 0..BURST {
+        let count = if self.unanswered[number] < UNANSWERED_MAX { BURST } else { 1 };
+        self.unanswered[number] += count;
+        for n in 0..count {
             self.said += 1;
             let said = self.said;
-            let text = if n == BURST - 1 {
+            let text = if n == count - 1 {
                 let token = format!("t{said}");
                 let text = format!("echo {token}");
                 self.waiting.insert(token, number);
@@ -147,6 +157,10 @@ impl Traffic {
         for message in &world.messages[self.looked..] {
             if message.user != world.self_id {
                 continue;
+            }
+            let number = message.group.map(|group| (group - FIRST_GROUP) as usize);
+            if let Some(unanswered) = number.and_then(|number| self.unanswered.get_mut(number)) {
+                *unanswered = 0;
             }
             if let Some(number) = self.waiting.remove(&message.text()) {
                 self.open[number] -= 1;
