@@ -6,7 +6,7 @@
 //! the log starts anew (<https://www.sqlite.org/wal.html#ckpt>).
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use sqlx::sqlite::SqliteConnection;
 use tokio::sync::{Mutex, Notify};
@@ -14,12 +14,12 @@ use tokio::task::JoinHandle;
 
 use super::tally::Tallies;
 
-/// Commits between two checkpoints: about 16 MiB of log when many messages come.
-const COMMITS: u32 = 96;
+/// Writes between two checkpoints: some 20 MiB of log.
+const WRITES: usize = 16_384;
 
 /// The task that copies. Ends with this value.
 pub(super) struct Checkpoints {
-    commits: AtomicU32,
+    writes: AtomicUsize,
     due: Arc<Notify>,
     task: JoinHandle<()>,
 }
@@ -44,12 +44,13 @@ impl Checkpoints {
                 }
             }
         });
-        Self { commits: AtomicU32::new(0), due, task }
+        Self { writes: AtomicUsize::new(0), due, task }
     }
 
-    /// Counts a commit.
-    pub(super) fn committed(&self) {
-        if self.commits.fetch_add(1, Ordering::Relaxed) % COMMITS == COMMITS - 1 {
+    /// Counts what was committed.
+    pub(super) fn committed(&self, writes: usize) {
+        let before = self.writes.fetch_add(writes, Ordering::Relaxed);
+        if before / WRITES != (before + writes) / WRITES {
             self.due.notify_one();
         }
     }
@@ -75,8 +76,9 @@ mod tests {
     use sqlx::ConnectOptions as _;
     use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode};
 
-    /// Commits; each fills about two pages of the log.
-    const WRITES: u32 = COMMITS * 40;
+    /// Commits; each fills about two pages of the log and counts for many.
+    const COMMITS: usize = 4000;
+    const EACH: usize = WRITES / 100;
 
     #[tokio::test]
     async fn the_log_starts_anew_while_commits_go_on() {
@@ -96,13 +98,13 @@ mod tests {
             Arc::clone(&writer),
             Arc::default(),
         );
-        for _ in 0..WRITES {
+        for _ in 0..COMMITS {
             let write = sqlx::query("INSERT INTO t VALUES(hex(zeroblob(1500)))");
             write.execute(&mut *writer.lock().await).await.unwrap();
-            checkpoints.committed();
+            checkpoints.committed(EACH);
         }
         let log = std::fs::metadata(path.with_extension("db-wal")).unwrap().len();
-        let all = u64::from(WRITES) * 4096;
+        let all = COMMITS as u64 * 4096;
         assert!(log * 4 < all, "{log} bytes of log after {all} bytes of pages");
     }
 }

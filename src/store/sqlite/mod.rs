@@ -193,7 +193,7 @@ impl Store for Sqlite {
         Box::pin(async {
             let mut writer = self.writer.lock().await;
             commit::commit(&mut writer, &self.accounts, &self.tallies, batch).await?;
-            self.checkpoints.iter().for_each(Checkpoints::committed);
+            self.checkpoints.iter().for_each(|checkpoints| checkpoints.committed(batch.len()));
             Ok(())
         })
     }

@@ -44,7 +44,7 @@ impl Trip {
         let fits = |room: &Rows| rows.iter().zip(room).all(|(rows, room)| rows <= room);
         let size = ROOMS.iter().position(fits)?;
         // Of large batches only the usual ones, so that there are few large texts.
-        if size == ROOMS.len() - 1 && rare != [false; 2] {
+        if size == ROOMS.len() - 1 && rare[1] {
             return None;
         }
         let variant = size * 4 + usize::from(rare[0]) * 2 + usize::from(rare[1]);
