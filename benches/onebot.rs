@@ -74,6 +74,10 @@ fn words() -> Vec<String> {
 fn forms() -> [(&'static str, String); 3] {
     let head = "//! 禁词\n";
     let quoted: Vec<String> = words().iter().map(|word| format!("\"{word}\"")).collect();
+    // A literal may be as long as `script_entries` says.
+    let rule =
+        |some: &[String]| format!("on_keyword([{}], |m| m.delete(\"禁词\"));\n", some.join(","));
+    let by_keyword: String = quoted.chunks(WORDS / 4).map(rule).collect();
     [
         (
             "W2, `on_message`",
@@ -82,10 +86,7 @@ fn forms() -> [(&'static str, String); 3] {
             ),
         ),
         ("W2, `on_words`", format!("{head}on_words(\"w2\", |m| m.delete(\"禁词\"));\n")),
-        (
-            "W2, `on_keyword`",
-            format!("{head}on_keyword([{}], |m| m.delete(\"禁词\"));\n", quoted.join(",")),
-        ),
+        ("W2, `on_keyword`", format!("{head}{by_keyword}")),
     ]
 }
 

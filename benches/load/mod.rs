@@ -96,7 +96,8 @@ struct Params {
 /// A message of a member in a group, as an implementation tells of it.
 pub fn frame(n: u64, group: u64, member: u64, text: &str) -> String {
     let (group_id, user) = (700_000 + group, 20_000_000 + group * 1000 + member);
-    let time = 1_790_000_000 + n / 1000;
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let time = now.map_or(0, |now| now.as_secs());
     format!(
         "{{\"time\":{time},\"self_id\":{SELF_ID},\"post_type\":\"message\",\
          \"message_type\":\"group\",\"sub_type\":\"normal\",\"message_id\":{n},\
