@@ -151,3 +151,20 @@ async fn a_question_that_breaks_off_with_its_connection_is_asked_again() {
     sim.release_answers(false);
     assert!(matches!(rig.read_back(group(777), say("说过了"), now()).await, Seen::Yes(_)));
 }
+
+#[tokio::test]
+async fn a_question_without_an_answer_is_put_once_more() {
+    let (sim, rig) = connected(Options { history: true, ..Options::default() }).await;
+    sim.keep(777, 10001, text("说过了"));
+    let ask = || rig.read_back(group(777), say("说过了"), now());
+    let lose_first = async {
+        sim.until("the question", |sim| !sim.calls().is_empty()).await;
+        sim.lose_answers();
+    };
+    sim.hold_answers();
+    let (seen, ()) = tokio::join!(ask(), lose_first);
+    assert!(matches!(seen, Seen::Yes(_)), "{seen:?}");
+    // Not for ever.
+    sim.hold_answers();
+    assert_eq!(ask().await, Seen::Unknown);
+}

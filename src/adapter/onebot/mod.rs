@@ -207,7 +207,14 @@ impl OneBot {
         if let Some(told) = told {
             return Seen::Yes(Some(told.id));
         }
-        match history::fetch(&caller, &request.to, self.hub.settings.timeout).await {
+        let ask = || history::fetch(&caller, &request.to, self.hub.settings.timeout);
+        let fetched = match ask().await {
+            // Once more before anything is sent again: this process may have stood still while
+            // the time for the answer ran out.
+            Fetched::Failed(_) if !caller.is_gone() => ask().await,
+            fetched => fetched,
+        };
+        match fetched {
             Fetched::Messages(data) => {
                 let ear = self.hub.ear(self_id);
                 let (others, own) = history::messages(&data, &ear, self.hub.clock.now());
