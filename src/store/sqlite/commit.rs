@@ -43,12 +43,13 @@ async fn write(
     let (first, last) = (parts.first(), parts.last());
     let rows = [counts.len(), parts.turns.len(), parts.deliveries.len(), parts.settled.len()];
     let bind_event = |query, turn| bind_event(query, turn, accounts);
-    if let Some(load) = TRIP.with_room(rows, [is_any(&first), is_any(&last)]) {
-        return load
+    let is_rare = last.iter().any(|rows| rows != NONE);
+    if let Some(load) = TRIP.with_room(rows, is_rare) {
+        let load = load
             .json(first)
             .rows(counts.iter(), bind_touch)
-            .rows(parts.turns.iter().copied(), bind_event)
-            .json(last)
+            .rows(parts.turns.iter().copied(), bind_event);
+        return if is_rare { load.json(last) } else { load }
             .rows(parts.deliveries.iter().copied(), bind_delivery)
             .rows(parts.settled.iter().copied(), bind_settlement)
             .commit(connection)
@@ -62,11 +63,6 @@ async fn write(
     DELIVERY.run(&mut transaction, parts.deliveries.iter().copied(), bind_delivery).await?;
     SETTLE.run(&mut transaction, parts.settled.iter().copied(), bind_settlement).await?;
     transaction.commit().await.map_err(failure)
-}
-
-/// Whether any of these has rows.
-fn is_any(rows: &[String]) -> bool {
-    rows.iter().any(|rows| rows != NONE)
 }
 
 /// Runs statements whose rows are JSON.

@@ -68,6 +68,7 @@ impl Sqlite {
         let mut writer = connect(options.clone()).await?;
         migrate(&mut writer).await?;
         restrict(path);
+        sql::TRIP.warm(&mut writer).await?;
         let copier = connect(options.clone()).await?;
         let reader = Some(Mutex::new(connect(options.read_only(true)).await?));
         let accounts = BotAccounts::load(&mut writer).await?;

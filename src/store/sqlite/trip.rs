@@ -2,8 +2,8 @@
 //!
 //! A trip wakes two threads, which costs more than the rows of a small batch. So all statements
 //! travel as one text between `BEGIN` and `COMMIT`. Tables that every batch writes have room for one
-//! of a few numbers of rows, so that there are few texts and each is compiled once; what few batches
-//! write comes as JSON, and its statements are there only where a batch has any of it.
+//! of a few numbers of rows, so that there are few texts and each is compiled once; what fewer write
+//! comes as JSON, and the statements for what few write are there only where a batch has any of it.
 
 use std::sync::OnceLock;
 
@@ -20,42 +20,57 @@ pub(super) type Rows = [usize; TABLES];
 /// Rows that there is room for. Counts follow slowly and few messages are answered, so there are
 /// fewer of them than events. A text with the most room takes a megabyte when it is compiled.
 const ROOMS: [Rows; 4] = [[24, 8, 8, 8], [48, 32, 16, 16], [64, 128, 48, 48], [256, 256, 64, 64]];
-/// Whether there are rows for the JSON statements at the beginning and for those in the middle.
-pub(super) type Rare = [bool; 2];
-const VARIANTS: usize = 4 * ROOMS.len();
+/// With the JSON statements in the middle, and without.
+const VARIANTS: usize = 2 * ROOMS.len();
 
 /// Statements that go together: JSON, two tables, JSON, two tables.
 pub(super) struct Trip {
-    rare: [&'static [&'static str]; 2],
+    json: [&'static [&'static str]; 2],
     tables: [&'static Bulk; TABLES],
     texts: [OnceLock<String>; VARIANTS],
 }
 
 impl Trip {
     pub(super) const fn new(
-        rare: [&'static [&'static str]; 2],
+        json: [&'static [&'static str]; 2],
         tables: [&'static Bulk; TABLES],
     ) -> Self {
-        Self { rare, tables, texts: [const { OnceLock::new() }; VARIANTS] }
+        Self { json, tables, texts: [const { OnceLock::new() }; VARIANTS] }
     }
 
     /// A trip with room for so many rows; `None` where they are too many for one.
-    pub(super) fn with_room(&'static self, rows: Rows, rare: Rare) -> Option<Load> {
+    pub(super) fn with_room(&'static self, rows: Rows, is_rare: bool) -> Option<Load> {
         let fits = |room: &Rows| rows.iter().zip(room).all(|(rows, room)| rows <= room);
         let size = ROOMS.iter().position(fits)?;
         // Of large batches only the usual ones, so that there are few large texts.
-        if size == ROOMS.len() - 1 && rare[1] {
+        if size == ROOMS.len() - 1 && is_rare {
             return None;
         }
-        let variant = size * 4 + usize::from(rare[0]) * 2 + usize::from(rare[1]);
-        let text = self.texts[variant].get_or_init(|| self.text(ROOMS[size], rare)).as_str();
-        let query = sqlx::query(text);
+        let query = sqlx::query(self.variant(size, is_rare));
         Some(Load { query, trip: self, room: ROOMS[size], at: 0, missing: 0 })
     }
 
-    fn text(&self, room: Rows, rare: Rare) -> String {
+    /// Compiles what is usual before anybody waits for it, which takes tens of milliseconds.
+    pub(super) async fn warm(
+        &'static self,
+        connection: &mut SqliteConnection,
+    ) -> Result<(), StoreError> {
+        for size in 0..ROOMS.len() {
+            // Nothing is bound, so there are no rows.
+            let warmed = sqlx::query(self.variant(size, false)).execute(&mut *connection).await;
+            warmed.map_err(failure)?;
+        }
+        Ok(())
+    }
+
+    fn variant(&'static self, size: usize, is_rare: bool) -> &'static str {
+        let text = &self.texts[size * 2 + usize::from(is_rare)];
+        text.get_or_init(|| self.text(ROOMS[size], is_rare))
+    }
+
+    fn text(&self, room: Rows, is_rare: bool) -> String {
         let mut statements = vec!["BEGIN IMMEDIATE".to_owned()];
-        let halves = self.rare.iter().zip(rare).zip([0..TABLES / 2, TABLES / 2..TABLES]);
+        let halves = self.json.iter().zip([true, is_rare]).zip([0..TABLES / 2, TABLES / 2..TABLES]);
         for ((json, has_json), tables) in halves {
             if has_json {
                 statements.extend(json.iter().map(|&sql| sql.to_owned()));
@@ -79,12 +94,10 @@ pub(super) struct Load {
 }
 
 impl Load {
-    /// Rows as JSON for the statements that come next, if any of them has rows.
+    /// Rows as JSON for the statements that come next.
     pub(super) fn json(mut self, rows: Vec<String>) -> Self {
-        if rows.iter().any(|rows| rows != super::commit::NONE) {
-            self = self.filled();
-            self.query = rows.into_iter().fold(self.query, |query, rows| query.bind(rows));
-        }
+        self = self.filled();
+        self.query = rows.into_iter().fold(self.query, |query, rows| query.bind(rows));
         self
     }
 
