@@ -14,8 +14,9 @@ use tokio::task::JoinHandle;
 
 use super::tally::Tallies;
 
-/// Writes between two checkpoints: some 20 MiB of log.
-const WRITES: usize = 16_384;
+/// Writes between two checkpoints: a few MiB of log. Rarer ones copy less in all, but the disk is then
+/// busy with each for so long that commits wait behind it.
+const WRITES: usize = 2048;
 
 /// The task that copies. Ends with this value.
 pub(super) struct Checkpoints {
@@ -78,7 +79,7 @@ mod tests {
 
     /// Commits; each fills about two pages of the log and counts for many.
     const COMMITS: usize = 4000;
-    const EACH: usize = WRITES / 100;
+    const EACH: usize = WRITES / 64;
 
     #[tokio::test]
     async fn the_log_starts_anew_while_commits_go_on() {
