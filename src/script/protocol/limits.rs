@@ -21,7 +21,7 @@ pub struct ScriptLimits {
     pub source_bytes: usize,
     /// Bytes that `print` keeps for one handler.
     pub print_bytes: usize,
-    /// Effects of one handler, by [`Effect::word`]; a kind that is not named has `effects`.
+    /// Effects of one handler, by [`Effect::word`](crate::effect::Effect::word); a kind that is not named has `effects`.
     pub effects_by_kind: BTreeMap<String, usize>,
     /// Effects of one handler of any one kind.
     pub effects: usize,
