@@ -215,12 +215,14 @@ impl Child {
         wire::write(&mut self.out, message);
     }
 
-    /// Writes as much as the socket takes without waiting. A broken socket shows when it is read.
+    /// Writes as much as the socket takes without waiting. A broken socket shows when it is read;
+    /// what should have gone out goes nowhere then, and waiting for it to go would be for ever.
     pub(super) fn push(&mut self) {
         while self.written < self.out.len() {
             match self.socket.try_write(&self.out[self.written..]) {
                 Ok(length) => self.written += length,
-                Err(_) => return,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
+                Err(_) => break,
             }
         }
         self.out.clear();
