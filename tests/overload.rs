@@ -95,6 +95,7 @@ async fn a_cold_burst_loses_no_score() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("qundao.db");
     let mut setup = Setup::new(vec![script("echo", ECHO), script("rule", RULE)]);
+    setup.clock = Arc::new(Ticking(AtomicI64::new(NOW)));
     setup.config.limits.commands = 1_000_000;
     let platform = Platform::willing();
     let bot = setup.start(sqlite(&path).await, &platform).await;
