@@ -17,6 +17,9 @@ use super::tally::Tallies;
 /// Writes between two checkpoints: a few MiB of log. Rarer ones copy less in all, but the disk is then
 /// busy with each for so long that commits wait behind it.
 const WRITES: usize = 2048;
+/// Checkpoints between two notes of how far the counts are. A note is a commit of its own, for which
+/// the others wait; without it, a start after a crash reads some more events.
+const NOTED: u32 = 16;
 
 /// The task that copies. Ends with this value.
 pub(super) struct Checkpoints {
@@ -35,12 +38,16 @@ impl Checkpoints {
         let due = Arc::new(Notify::new());
         let called = Arc::clone(&due);
         let task = tokio::spawn(async move {
+            let mut round = 0_u32;
             loop {
                 called.notified().await;
+                round = round.wrapping_add(1);
                 copy(&mut own).await;
                 let mut writer = writer.lock().await;
                 copy(&mut writer).await;
-                if let Err(error) = tallies.note(&mut writer).await {
+                if round.is_multiple_of(NOTED)
+                    && let Err(error) = tallies.note(&mut writer).await
+                {
                     tracing::debug!(%error, "note how far the counts are");
                 }
             }
