@@ -49,7 +49,7 @@ async fn write(
             .json(first)
             .rows(counts.iter(), bind_touch)
             .rows(parts.turns.iter().copied(), bind_event);
-        return if is_rare { load.json(last) } else { load }
+        return if load.has_rare { load.json(last) } else { load }
             .rows(parts.deliveries.iter().copied(), bind_delivery)
             .rows(parts.settled.iter().copied(), bind_settlement)
             .commit(connection)

@@ -3,7 +3,7 @@
 //! A trip wakes two threads, which costs more than the rows of a small batch. So all statements
 //! travel as one text between `BEGIN` and `COMMIT`. Tables that every batch writes have room for one
 //! of a few numbers of rows, so that there are few texts and each is compiled once; what fewer write
-//! comes as JSON, and the statements for what few write are there only where a batch has any of it.
+//! comes as JSON, and small batches go without the statements of which they have no rows.
 
 use std::sync::OnceLock;
 
@@ -20,8 +20,11 @@ pub(super) type Rows = [usize; TABLES];
 /// Rows that there is room for. Counts follow slowly and few messages are answered, so there are
 /// fewer of them than events. A text with the most room takes a megabyte when it is compiled.
 const ROOMS: [Rows; 4] = [[24, 8, 8, 8], [48, 32, 16, 16], [64, 128, 48, 48], [256, 256, 64, 64]];
+/// Rooms so small that what few batches write is left out where it can be. Larger batches have
+/// some of it more often than not.
+const SPARE: usize = 2;
 /// With the JSON statements in the middle, and without.
-const VARIANTS: usize = 2 * ROOMS.len();
+const VARIANTS: usize = ROOMS.len() + SPARE;
 
 /// Statements that go together: JSON, two tables, JSON, two tables.
 pub(super) struct Trip {
@@ -42,35 +45,33 @@ impl Trip {
     pub(super) fn with_room(&'static self, rows: Rows, is_rare: bool) -> Option<Load> {
         let fits = |room: &Rows| rows.iter().zip(room).all(|(rows, room)| rows <= room);
         let size = ROOMS.iter().position(fits)?;
-        // Of large batches only the usual ones, so that there are few large texts.
-        if size == ROOMS.len() - 1 && is_rare {
-            return None;
-        }
-        let query = sqlx::query(self.variant(size, is_rare));
-        Some(Load { query, trip: self, room: ROOMS[size], at: 0, missing: 0 })
+        let has_rare = is_rare || size >= SPARE;
+        let query = sqlx::query(self.variant(size, has_rare));
+        Some(Load { query, trip: self, room: ROOMS[size], has_rare, at: 0, missing: 0 })
     }
 
-    /// Compiles what is usual before anybody waits for it, which takes tens of milliseconds.
+    /// Compiles all texts before anybody waits for one, which takes tens of milliseconds.
     pub(super) async fn warm(
         &'static self,
         connection: &mut SqliteConnection,
     ) -> Result<(), StoreError> {
-        for size in 0..ROOMS.len() {
+        let all = (0..SPARE).map(|size| (size, false));
+        for (size, has_rare) in all.chain((0..ROOMS.len()).map(|size| (size, true))) {
             // Nothing is bound, so there are no rows.
-            let warmed = sqlx::query(self.variant(size, false)).execute(&mut *connection).await;
+            let warmed = sqlx::query(self.variant(size, has_rare)).execute(&mut *connection).await;
             warmed.map_err(failure)?;
         }
         Ok(())
     }
 
-    fn variant(&'static self, size: usize, is_rare: bool) -> &'static str {
-        let text = &self.texts[size * 2 + usize::from(is_rare)];
-        text.get_or_init(|| self.text(ROOMS[size], is_rare))
+    fn variant(&'static self, size: usize, has_rare: bool) -> &'static str {
+        let at = if has_rare { SPARE + size } else { size };
+        self.texts[at].get_or_init(|| self.text(ROOMS[size], has_rare))
     }
 
-    fn text(&self, room: Rows, is_rare: bool) -> String {
+    fn text(&self, room: Rows, has_rare: bool) -> String {
         let mut statements = vec!["BEGIN IMMEDIATE".to_owned()];
-        let halves = self.json.iter().zip([true, is_rare]).zip([0..TABLES / 2, TABLES / 2..TABLES]);
+        let halves = self.json.iter().zip([true, has_rare]).zip([0..TABLES / 2, TABLES / 2..TABLES]);
         for ((json, has_json), tables) in halves {
             if has_json {
                 statements.extend(json.iter().map(|&sql| sql.to_owned()));
@@ -87,6 +88,8 @@ pub(super) struct Load {
     query: Bound,
     trip: &'static Trip,
     room: Rows,
+    /// Whether the second half begins with JSON.
+    pub(super) has_rare: bool,
     /// The next table.
     at: usize,
     /// Values that the tables before it have room for and no rows.
