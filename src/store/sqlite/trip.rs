@@ -71,7 +71,8 @@ impl Trip {
 
     fn text(&self, room: Rows, has_rare: bool) -> String {
         let mut statements = vec!["BEGIN IMMEDIATE".to_owned()];
-        let halves = self.json.iter().zip([true, has_rare]).zip([0..TABLES / 2, TABLES / 2..TABLES]);
+        let halves =
+            self.json.iter().zip([true, has_rare]).zip([0..TABLES / 2, TABLES / 2..TABLES]);
         for ((json, has_json), tables) in halves {
             if has_json {
                 statements.extend(json.iter().map(|&sql| sql.to_owned()));
