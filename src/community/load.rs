@@ -40,6 +40,8 @@ impl Community {
                 community.state.insert((ScriptName::new(&row.script), scope, row.key), value);
             }
         }
+        community.runs = rows.runs;
+        community.routines = rows.routines.into_iter().map(|row| (row.name.clone(), row)).collect();
         community.timers = rows.timers.into_iter().map(|timer| (timer.id, timer)).collect();
         community
     }

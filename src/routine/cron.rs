@@ -98,12 +98,14 @@ impl Cron {
         let (day, weekday) = (list(days), named(weekdays));
         // Both are restricted: either is enough. One that begins with a star is not.
         let is_either = !fields[2].starts_with('*') && !fields[4].starts_with('*');
-        let pairs = if is_either { vec![(day, all.1), (all.0, weekday)] } else { vec![(day, weekday)] };
+        let pairs =
+            if is_either { vec![(day, all.1), (all.0, weekday)] } else { vec![(day, weekday)] };
         let mut parts = Vec::with_capacity(pairs.len());
         for (day, weekday) in pairs {
             let six =
                 format!("0 {} {} {day} {} {weekday}", list(minutes), list(hours), list(months));
-            let part = cron::Schedule::from_str(&six).map_err(|error| format!("`{text}`: {error}"))?;
+            let part =
+                cron::Schedule::from_str(&six).map_err(|error| format!("`{text}`: {error}"))?;
             parts.push(part);
         }
         let is_wall_clock = !fields[1].contains(['*', '/']);
@@ -273,7 +275,10 @@ mod tests {
     #[test]
     fn names_steps_and_lists() {
         assert_eq!(first("@weekly", "2026-11-26 08:00", 1), ["11-29 00:00"]);
-        assert_eq!(first("5/20 8-10/2 * JAN *", "2026-11-26 08:00", 2), ["01-01 08:05", "01-01 08:25"]);
+        assert_eq!(
+            first("5/20 8-10/2 * JAN *", "2026-11-26 08:00", 2),
+            ["01-01 08:05", "01-01 08:25"]
+        );
         assert_eq!(first("0 0 29 2 *", "2026-11-26 08:00", 1), ["02-29 00:00"]);
     }
 

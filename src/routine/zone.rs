@@ -6,7 +6,9 @@
 //! that passes: what does not exist is left out, what comes twice happens twice. cron(8) does
 //! likewise: <https://manpages.debian.org/bookworm/cron/cron.8>.
 
-use chrono::{DateTime, MappedLocalTime, NaiveDateTime, NaiveTime, Offset, TimeDelta, TimeZone, Utc};
+use chrono::{
+    DateTime, MappedLocalTime, NaiveDateTime, NaiveTime, Offset, TimeDelta, TimeZone, Utc,
+};
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
@@ -61,7 +63,8 @@ impl Cron {
                 let at = after_gap(zone, time)?;
                 let there = at.with_timezone(&zone).naive_local();
                 // What is due at that moment anyhow is the same slot.
-                let local = if self.includes(there) { there } else { self.first_in_gap(zone, time) };
+                let local =
+                    if self.includes(there) { there } else { self.first_in_gap(zone, time) };
                 Some(Slot { at: at.timestamp_millis(), local, fold: 0 })
             }
         }
@@ -83,22 +86,21 @@ impl Cron {
         };
         let mut best: Option<Slot> = None;
         for time in self.after(local - again) {
-            let both = match zone.from_local_datetime(&time) {
-                MappedLocalTime::Single(at) => [Some(at), None],
-                MappedLocalTime::Ambiguous(one, two) => [Some(one), Some(two)],
+            let (one, two) = match zone.from_local_datetime(&time) {
+                MappedLocalTime::Single(at) => (at, None),
+                MappedLocalTime::Ambiguous(one, two) => (one, Some(two)),
                 MappedLocalTime::None => continue,
             };
-            let slots = both.into_iter().flatten().zip(0..).map(|(at, fold)| Slot {
+            // Second passes come after first ones that stand later on the clock.
+            if best.is_some_and(|best| one.timestamp_millis() > best.at) {
+                break;
+            }
+            let slots = [Some(one), two].into_iter().flatten().zip(0..).map(|(at, fold)| Slot {
                 at: at.timestamp_millis(),
                 local: time,
                 fold,
             });
-            let later = slots.filter(|slot| slot.at > after).min();
-            match (best, later) {
-                (Some(best), Some(later)) if later.at > best.at => return Some(best),
-                (_, Some(later)) => best = Some(later),
-                (_, None) => {}
-            }
+            best = slots.filter(|slot| slot.at > after).chain(best).min();
         }
         best
     }

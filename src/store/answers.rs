@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use super::{
-    CheckinRow, CommunityRow, GroupRow, MemberRow, PacketRows, RuleVersionRow, StateRow, TimerRow,
-    WarningRow,
+    CheckinRow, CommunityRow, GroupRow, MemberRow, PacketRows, RoutineRow, RuleVersionRow, RunRow,
+    StateRow, TimerRow, WarningRow,
 };
 use crate::clock::TimeMs;
 use crate::id::{CommunityId, PersonId, TimerId};
@@ -32,6 +32,19 @@ pub struct CommunityRows {
     pub state: Vec<StateRow>,
     /// Timers.
     pub timers: Vec<TimerRow>,
+    /// Times of routines that were decided in the two days before the latest.
+    pub runs: Vec<RunRow>,
+    /// Routines made by command.
+    pub routines: Vec<RoutineRow>,
+}
+
+/// A time of a routine with what became of its posts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunOutcome {
+    /// What was decided.
+    pub run: RunRow,
+    /// Where to, the state, and why: a post each.
+    pub posts: Vec<(String, String, Option<String>)>,
 }
 
 /// A timer by when it is due, with whose it is.

@@ -58,9 +58,11 @@ impl Turn {
                 self.reply(Some(script), content, only_for)?;
             }
             Effect::Say { group, content, slot } => {
-                let to = self.destination(group)?;
-                let call = Call::Send { content, reply_to: None, only_for: None, slot };
-                self.deliver(Some(script), to, call)?;
+                for to in self.places(group)? {
+                    let (content, slot) = (content.clone(), slot.clone());
+                    let call = Call::Send { content, reply_to: None, only_for: None, slot };
+                    self.deliver(Some(script), to, call)?;
+                }
             }
             Effect::Dm { person, content } => {
                 let to = self.direct(person)?;
@@ -321,6 +323,17 @@ impl Turn {
         });
     }
 
+    /// Where a post goes: a routine's to all groups that it is for.
+    fn places(&self, group: Option<GroupId>) -> Result<Vec<Destination>, Skip> {
+        let Some(routine) = self.routine.as_ref().filter(|_| group.is_none()) else {
+            return self.destination(group).map(|to| vec![to]);
+        };
+        let is_for = |group: &Ref| routine.groups.is_empty() || routine.groups.contains(group);
+        let groups = self.world.groups_of(self.community.id).into_iter().filter(is_for);
+        let found: Vec<Destination> = groups.map(Destination::Group).collect();
+        if found.is_empty() { Err("there is no group for it") } else { Ok(found) }
+    }
+
     fn destination(&self, group: Option<GroupId>) -> Result<Destination, Skip> {
         match group.or(self.event.group) {
             Some(id) => {
@@ -356,7 +369,7 @@ impl Turn {
     fn line_of(&self, effect: &Effect) -> Option<Line> {
         let name = |person: &PersonId| self.name_of(*person);
         let here = |group: Option<GroupId>| {
-            let to = self.destination(group).ok();
+            let to = self.places(group).ok().and_then(|places| places.into_iter().next());
             to.map_or_else(|| Ref::new("nowhere", 0), |to| to.reference().clone())
         };
         Some(match effect {

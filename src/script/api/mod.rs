@@ -12,6 +12,7 @@ mod chance;
 mod checkin;
 mod command;
 mod effect;
+pub(super) mod every;
 mod event;
 mod group;
 mod help;
@@ -19,6 +20,7 @@ mod member;
 mod points;
 mod red_packet;
 mod register;
+mod routine;
 mod rules;
 mod state;
 mod text;
@@ -292,7 +294,7 @@ pub(super) struct Chapter {
 }
 
 /// The table.
-pub(super) static TABLE: [Chapter; 16] = [
+pub(super) static TABLE: [Chapter; 17] = [
     Chapter { title: "Registration: top level only", rows: register::ROWS },
     Chapter { title: "The event of a handler", rows: event::ROWS },
     Chapter { title: "Verbs of an event", rows: verbs::ROWS },
@@ -306,6 +308,7 @@ pub(super) static TABLE: [Chapter; 16] = [
     Chapter { title: "red_packet", rows: red_packet::ROWS },
     Chapter { title: "checkin", rows: checkin::ROWS },
     Chapter { title: "rules", rows: rules::ROWS },
+    Chapter { title: "routine", rows: routine::ROWS },
     Chapter { title: "state", rows: state::ROWS },
     Chapter { title: "words", rows: words::ROWS },
     Chapter { title: "help", rows: help::ROWS },
@@ -321,4 +324,4 @@ pub(super) const LATER_SPACES: [&str; 9] =
     ["score", "tag", "poll", "chain", "invite", "order", "ticket", "news", "plan"];
 
 /// Functions of later versions.
-pub(super) const LATER_FUNCTIONS: [&str; 5] = ["every", "ask", "reject", "finish", "on_webhook"];
+pub(super) const LATER_FUNCTIONS: [&str; 4] = ["ask", "reject", "finish", "on_webhook"];

@@ -8,6 +8,7 @@ mod codes;
 mod commit;
 mod health;
 mod read;
+mod routine;
 mod sql;
 mod tally;
 mod trip;
@@ -28,8 +29,8 @@ use checkpoint::Checkpoints;
 use tally::Tallies;
 
 use super::{
-    CommunityRows, DueTimer, EventRow, PacketRows, PointsEntry, Start, Store, StoreError,
-    StoreHealth, Verification, Write,
+    CommunityRows, DueTimer, EventRow, PacketRows, PointsEntry, RunOutcome, Start, Store,
+    StoreError, StoreHealth, Verification, Write,
 };
 use crate::adapter::BoxFuture;
 use crate::clock::TimeMs;
@@ -306,6 +307,16 @@ impl Store for Sqlite {
         except: &'a str,
     ) -> BoxFuture<'a, Result<Vec<DueTimer>, StoreError>> {
         Box::pin(async move { health::timers_of(&mut *self.reader().await, scripts, except).await })
+    }
+
+    fn routines_waiting(
+        &self,
+    ) -> BoxFuture<'_, Result<Vec<(CommunityId, ScriptName, String, String)>, StoreError>> {
+        Box::pin(async move { routine::waiting(&mut *self.reader().await).await })
+    }
+
+    fn runs(&self, since: TimeMs, take: i64) -> BoxFuture<'_, Result<Vec<RunOutcome>, StoreError>> {
+        Box::pin(async move { routine::runs(&mut *self.reader().await, since, take).await })
     }
 
     fn health(&self, since: TimeMs) -> BoxFuture<'_, Result<StoreHealth, StoreError>> {
