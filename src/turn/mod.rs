@@ -15,6 +15,7 @@ mod routine_calls;
 mod routines;
 mod rules;
 mod state;
+mod told;
 mod world;
 
 pub use finish::{Finished, NO_ARCHIVE, event_row, forget_text};

@@ -23,6 +23,8 @@ macro_rules! shipped {
 pub static STARTER: &[(&str, &str)] = shipped![
     "config.toml",
     "config.schema.json",
+    "scripts/activity.chat",
+    "scripts/activity.rhai",
     "scripts/api.d.rhai",
     "scripts/checkin.chat",
     "scripts/checkin.rhai",
@@ -36,6 +38,8 @@ pub static STARTER: &[(&str, &str)] = shipped![
     "scripts/red_packet.chat",
     "scripts/red_packet.rhai",
     "scripts/red_packet_settings.chat",
+    "scripts/routines.chat",
+    "scripts/routines.rhai",
     "scripts/rules.chat",
     "scripts/rules.rhai",
     "scripts/rules_no_welcome.chat",
