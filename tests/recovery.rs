@@ -12,8 +12,8 @@ use qundao::clock::{Clock, SystemClock, TimeMs};
 use qundao::effect::{Delivery, Destination};
 use qundao::id::{CommunityId, PersonId, Ref, ScriptName, TimerId};
 use qundao::store::{
-    CommunityRows, EventRow, PacketRows, PointsEntry, RunOutcome, Start, Store, StoreError,
-    StoreHealth, Verification, Write,
+    CommunityRows, EventRow, PacketRows, PointsEntry, RoutineRow, RunOutcome, Start, Store,
+    StoreError, StoreHealth, Verification, Write,
 };
 use tokio::sync::oneshot;
 use world::{Platform, Setup, in_time, message, number, peek, script, seed, shipped, sqlite};
@@ -96,6 +96,10 @@ impl Store for Faulty {
     }
     fn routines_waiting(&self) -> BoxFuture<'_, R<Vec<(CommunityId, ScriptName, String, String)>>> {
         self.inner.routines_waiting()
+    }
+
+    fn routines_made(&self) -> BoxFuture<'_, R<Vec<RoutineRow>>> {
+        self.inner.routines_made()
     }
 
     fn runs(&self, since: TimeMs, take: i64) -> BoxFuture<'_, R<Vec<RunOutcome>>> {

@@ -145,6 +145,9 @@ pub trait Store: Send + Sync {
         &self,
     ) -> BoxFuture<'_, Result<Vec<(CommunityId, ScriptName, String, String)>, StoreError>>;
 
+    /// Routines made by command, of all communities.
+    fn routines_made(&self) -> BoxFuture<'_, Result<Vec<RoutineRow>, StoreError>>;
+
     /// Times of routines that were decided since then, the latest first, with their posts.
     fn runs(&self, since: TimeMs, take: i64) -> BoxFuture<'_, Result<Vec<RunOutcome>, StoreError>>;
 
