@@ -12,8 +12,8 @@ use qundao::clock::{Clock, SystemClock, TimeMs};
 use qundao::effect::{Delivery, Destination};
 use qundao::id::{CommunityId, PersonId, Ref, ScriptName, TimerId};
 use qundao::store::{
-    CommunityRows, EventRow, PacketRows, PointsEntry, RoutineRow, RunOutcome, Start, Store,
-    StoreError, StoreHealth, Verification, Write,
+    CommunityRows, EventRow, PacketRows, PointsEntry, RoutineRow, RoutineTimer, RunOutcome, Start,
+    Store, StoreError, StoreHealth, Verification, Write,
 };
 use tokio::sync::oneshot;
 use world::{Platform, Setup, in_time, message, number, peek, script, seed, shipped, sqlite};
@@ -94,7 +94,7 @@ impl Store for Faulty {
     fn close(&self) -> BoxFuture<'_, ()> {
         self.inner.close()
     }
-    fn routines_waiting(&self) -> BoxFuture<'_, R<Vec<(CommunityId, ScriptName, String, String)>>> {
+    fn routines_waiting(&self) -> BoxFuture<'_, R<Vec<RoutineTimer>>> {
         self.inner.routines_waiting()
     }
 

@@ -29,8 +29,8 @@ use checkpoint::Checkpoints;
 use tally::Tallies;
 
 use super::{
-    CommunityRows, DueTimer, EventRow, PacketRows, PointsEntry, RoutineRow, RunOutcome, Start,
-    Store, StoreError, StoreHealth, Verification, Write,
+    CommunityRows, DueTimer, EventRow, PacketRows, PointsEntry, RoutineRow, RoutineTimer,
+    RunOutcome, Start, Store, StoreError, StoreHealth, Verification, Write,
 };
 use crate::adapter::BoxFuture;
 use crate::clock::TimeMs;
@@ -322,9 +322,7 @@ impl Store for Sqlite {
         Box::pin(async move { health::timers_of(&mut *self.reader().await, scripts, except).await })
     }
 
-    fn routines_waiting(
-        &self,
-    ) -> BoxFuture<'_, Result<Vec<(CommunityId, ScriptName, String, String)>, StoreError>> {
+    fn routines_waiting(&self) -> BoxFuture<'_, Result<Vec<RoutineTimer>, StoreError>> {
         Box::pin(async move { routine::waiting(&mut *self.reader().await).await })
     }
 

@@ -6,7 +6,9 @@ use sqlx::sqlite::SqliteConnection;
 use super::failure;
 use crate::clock::TimeMs;
 use crate::id::{CommunityId, EventId, PersonId, ScriptName};
-use crate::store::{MISSED, RAN, RoutineRow, RunOutcome, RunRow, SKIPPED, StoreError};
+use crate::store::{
+    MISSED, RAN, RoutineRow, RoutineTimer, RunOutcome, RunRow, SKIPPED, StoreError,
+};
 
 type Result<T> = std::result::Result<T, StoreError>;
 
@@ -69,9 +71,7 @@ fn one_made(row: &sqlx::sqlite::SqliteRow) -> RoutineRow {
 }
 
 /// Timers that routines wait as: whose, of which script, under which name, with what.
-pub(super) async fn waiting(
-    db: &mut SqliteConnection,
-) -> Result<Vec<(CommunityId, ScriptName, String, String)>> {
+pub(super) async fn waiting(db: &mut SqliteConnection) -> Result<Vec<RoutineTimer>> {
     let sql = "SELECT community, script, name, data FROM timer WHERE name LIKE '@%'";
     let rows = sqlx::query(sql).fetch_all(db).await.map_err(failure)?;
     let row = |row: &sqlx::sqlite::SqliteRow| {
