@@ -10,6 +10,7 @@
 //! - `child`: the process in which scripts run, and its supervisor
 //! - [`community`], [`ledger`], [`moderation`]: the domain, pure
 //! - [`store`]: the contract of the database, and SQLite behind it
+//! - [`news`]: feeds, fetched once for all communities and kept fresh for the scripts that ask
 //! - [`text`]: every sentence a member can read, in each language
 //! - [`bot`]: all of it wired together
 //! - [`workbench`]: check, test, doctor: what a manager uses before a rule goes live
@@ -37,8 +38,10 @@ pub mod outbox;
 pub mod community;
 pub mod ledger;
 pub mod moderation;
+pub mod news;
 pub mod store;
 pub mod text;
+pub mod tls;
 pub mod bot;
 pub mod workbench;
 pub mod cli;

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::{Checkin, Community, Member, Rules, Scope, Warning};
 use crate::id::{AccountId, CommunityId, PacketId, PersonId, ScriptName, TransferId};
+use crate::news::{Bigrams, ItemId, Posted};
 use crate::ledger::{Account, AccountKey, Hold, Mode, Packet, PacketState, Share};
 use crate::store::{CommunityRows, PacketRows};
 
@@ -40,6 +41,14 @@ impl Community {
                 community.state.insert((ScriptName::new(&row.script), scope, row.key), value);
             }
         }
+        community.posted = rows
+            .posted
+            .into_iter()
+            .map(|row| {
+                let posted = Posted { bigrams: Bigrams::of(&row.title), at: row.at };
+                (ItemId(row.item.into()), posted)
+            })
+            .collect();
         community.timers = rows.timers.into_iter().map(|timer| (timer.id, timer)).collect();
         community
     }

@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use super::{
-    CheckinRow, CommunityRow, GroupRow, MemberRow, PacketRows, RuleVersionRow, StateRow, TimerRow,
-    WarningRow,
+    CheckinRow, CommunityRow, GroupRow, MemberRow, NewsItemRow, NewsSourceRow, PacketRows, PostedRow,
+    RuleVersionRow, StateRow, TimerRow, WarningRow,
 };
 use crate::clock::TimeMs;
 use crate::id::{CommunityId, PersonId, TimerId};
@@ -32,6 +32,17 @@ pub struct CommunityRows {
     pub state: Vec<StateRow>,
     /// Timers.
     pub timers: Vec<TimerRow>,
+    /// News that was posted.
+    pub posted: Vec<PostedRow>,
+}
+
+/// What the newsroom knows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NewsRows {
+    /// Every source that was ever asked.
+    pub sources: Vec<NewsSourceRow>,
+    /// Their items, in the order of each feed.
+    pub items: Vec<NewsItemRow>,
 }
 
 /// A timer by when it is due, with whose it is.

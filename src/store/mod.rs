@@ -140,6 +140,16 @@ pub trait Store: Send + Sync {
         except: &'a str,
     ) -> BoxFuture<'a, Result<Vec<DueTimer>, StoreError>>;
 
+    /// What the newsroom knows.
+    fn news(&self) -> BoxFuture<'_, Result<NewsRows, StoreError>>;
+
+    /// Keeps a source of news; its items are replaced as a whole, or stay.
+    fn keep_news<'a>(
+        &'a self,
+        source: &'a NewsSourceRow,
+        items: Option<&'a [NewsItemRow]>,
+    ) -> BoxFuture<'a, Result<(), StoreError>>;
+
     /// What waits, was set aside, or could not be delivered since then.
     fn health(&self, since: TimeMs) -> BoxFuture<'_, Result<StoreHealth, StoreError>>;
 

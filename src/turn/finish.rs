@@ -292,6 +292,7 @@ impl Turn {
         rows.state = made.state;
         rows.timers = made.timers;
         rows.timers_gone = made.timers_gone;
+        rows.posted = made.posted;
         rows.audit = made.audit;
         rows.deliveries = std::mem::take(&mut self.deliveries);
         rows

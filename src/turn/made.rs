@@ -3,7 +3,7 @@
 use crate::id::{PersonId, TimerId};
 use crate::ledger::Transfer;
 use crate::store::{
-    AccountRow, AuditRow, CheckinRow, PacketRow, RuleAckRow, RuleVersionRow, ShareRow, StateRow,
+    AccountRow, AuditRow, CheckinRow, PacketRow, PostedRow, RuleAckRow, RuleVersionRow, ShareRow, StateRow,
     TimerRow, WarningRow,
 };
 
@@ -58,6 +58,8 @@ made! {
     timers: TimerRow,
     /// Timers that are gone.
     timers_gone: TimerId,
+    /// News that was posted.
+    posted: PostedRow,
     /// Audit lines.
     audit: AuditRow,
     /// Members that changed.

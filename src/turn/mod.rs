@@ -9,6 +9,7 @@ mod effects;
 mod finish;
 mod local;
 mod made;
+mod news;
 mod packets;
 mod points;
 mod rules;
@@ -32,6 +33,7 @@ use crate::effect::Delivery;
 use crate::event::Event;
 use crate::id::{PacketId, PersonId, TimerId};
 use crate::ledger::{Cause, LedgerUndo, Packet, PacketState};
+use crate::news::ItemId;
 use crate::refusal::Refusal;
 use crate::report::Line;
 use crate::script::protocol::{HostCall, HostCalls, HostReply, Run};
@@ -103,6 +105,8 @@ pub enum Undo {
     Ack(PersonId, Option<i64>),
     /// Something remembered before.
     State(StateKey, Option<Value>),
+    /// News that was posted.
+    Posted(ItemId),
     /// A timer that was added.
     TimerAdded(TimerId),
     /// A timer that was removed.
@@ -267,6 +271,9 @@ impl Turn {
             }
             Undo::State(key, None) => {
                 community.state.remove(&key);
+            }
+            Undo::Posted(id) => {
+                community.posted.remove(&id);
             }
             Undo::TimerAdded(id) => {
                 community.timers.remove(&id);

@@ -14,7 +14,7 @@ use chrono_tz::Tz;
 use crate::id::Ref;
 
 pub use limits::{EFFECT_WORDS, LIMITS};
-pub use sections::{BOT, COMMUNITY, PRIVACY, ROLES, STORE};
+pub use sections::{BOT, COMMUNITY, NEWS, PRIVACY, ROLES, STORE};
 
 /// One key of a section that is read into a `T`.
 pub struct Key<T: 'static> {
@@ -137,7 +137,7 @@ impl std::fmt::Display for KeyValue {
 
 /// Sections of config.toml with a fixed list of keys or of tables, in the order of the shipped file.
 pub const SECTIONS: &[&str] =
-    &["bot", "store", "adapters", "community", "features", "rules", "roles", "privacy", "limits"];
+    &["bot", "store", "adapters", "community", "features", "rules", "news", "roles", "privacy", "limits"];
 
 /// Sections that the design knows and this version does not.
 pub const LATER: &[(&str, &str)] = &[("web", "the web console"), ("posting", "planned posts")];
@@ -154,6 +154,7 @@ pub fn all() -> Vec<(KeyDoc, Option<KeyValue>)> {
     let mut all = described(BOT, &config.bot);
     all.extend(described(STORE, &config.store));
     all.extend(described(COMMUNITY, &super::CommunityConfig::default()));
+    all.extend(described(NEWS, &config.news));
     all.extend(described(ROLES, &config.roles));
     all.extend(described(PRIVACY, &config.privacy));
     all.extend(described(LIMITS, &config.limits));

@@ -92,13 +92,16 @@ pub(super) static SETTLE: Bulk = Bulk::new(
     ") UPDATE delivery SET state = s.state, reason = s.reason, attempts = s.attempts,
     platform_id = coalesce(s.platform_id, delivery.platform_id) FROM s WHERE delivery.id = s.id",
 );
+const POSTED: &str = "INSERT INTO news_posted(community, item, title, event, at)
+  SELECT value->>'community', value->>'item', value->>'title', value->>'event', value->>'at'
+  FROM json_each(?)";
 const AUDIT: &str = "INSERT INTO audit(event, community, at, actor, action, object, detail)
   SELECT value->>'event', value->>'community', value->>'at', value->>'actor', value->>'action',
     value->>'object', value->>'detail' FROM json_each(?)";
 
 /// What few batches write, before the events and after them.
 pub(super) const FIRST: [&str; 6] = [COMMUNITY, GROUP, PERSON, ACCOUNT, MEMBER, LEFT_UNDONE];
-pub(super) const LAST: [&str; 13] = [
+pub(super) const LAST: [&str; 14] = [
     LEDGER_ACCOUNT,
     TRANSFER,
     PACKET,
@@ -111,6 +114,7 @@ pub(super) const LAST: [&str; 13] = [
     STATE_REMOVE,
     TIMER,
     TIMER_GONE,
+    POSTED,
     AUDIT,
 ];
 /// Everything, in an order that satisfies the foreign keys. A delivery stands before its outcome,
