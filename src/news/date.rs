@@ -89,15 +89,17 @@ fn moment(text: &str) -> Option<DateTime<Utc>> {
 fn tidied(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
+        let is_after_digit = out.ends_with(|c: char| c.is_ascii_digit());
         match c {
             '年' | '月' | '/' => out.push('-'),
-            '日' | 'T' | ',' | '，' | '\u{3000}' => out.push(' '),
-            '：' | '时' => out.push(':'),
-            '分' | '秒' => {}
+            'T' if is_after_digit => out.push(' '),
+            '日' | ',' | '，' | '\u{3000}' => out.push(' '),
+            '：' | '时' | '分' => out.push(':'),
+            '秒' => {}
             other => out.push(other),
         }
     }
-    let words: Vec<&str> = out.split_whitespace().collect();
+    let words: Vec<&str> = out.trim_end_matches(':').split_whitespace().collect();
     let words = match words.split_first() {
         Some((first, rest)) if is_week_day(first) => rest,
         _ => &words[..],
@@ -113,8 +115,7 @@ fn tidied(text: &str) -> String {
 }
 
 fn is_week_day(word: &str) -> bool {
-    // The `T` of Tuesday and Thursday was taken for a separator.
-    const DAYS: [&str; 9] = ["mon", "ue", "wed", "hu", "fri", "sat", "sun", "星期", "周"];
+    const DAYS: [&str; 9] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun", "星期", "周"];
     let word = word.trim_end_matches('.').to_lowercase();
     DAYS.iter().any(|day| word.starts_with(day))
 }

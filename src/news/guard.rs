@@ -68,8 +68,9 @@ impl Target {
 }
 
 /// What may be dialled.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Guard {
+    ports: Vec<u16>,
     /// Exact addresses that are let through although they are not public. Empty in the program;
     /// tests name their own servers.
     exceptions: Vec<SocketAddr>,
@@ -78,12 +79,18 @@ pub struct Guard {
 impl Guard {
     /// Nothing but the public internet.
     pub fn strict() -> Self {
-        Self::default()
+        Self { ports: PORTS.to_vec(), exceptions: Vec::new() }
     }
 
     /// The same, and these very addresses.
     pub fn except(exceptions: &[SocketAddr]) -> Self {
-        Self { exceptions: exceptions.to_vec() }
+        Self { exceptions: exceptions.to_vec(), ..Self::strict() }
+    }
+
+    /// Another port as well: a test shows that an address is refused for what it is.
+    pub fn and_port(mut self, port: u16) -> Self {
+        self.ports.push(port);
+        self
     }
 
     /// Reads an address.
@@ -122,7 +129,7 @@ impl Guard {
         let host = url.host().map(|host| host.to_owned());
         let host = host.ok_or_else(|| Denied("the address names no host".to_owned()))?;
         let port = url.port_or_known_default().unwrap_or_default();
-        if !PORTS.contains(&port) && !self.exceptions.iter().any(|known| known.port() == port) {
+        if !self.ports.contains(&port) && !self.exceptions.iter().any(|known| known.port() == port) {
             return Err(Denied(format!("port {port} is neither 80 nor 443")));
         }
         Ok(Target { url, host, port })
@@ -167,7 +174,7 @@ impl Guard {
         if self.exceptions.contains(&address) {
             return Ok(());
         }
-        if !PORTS.contains(&address.port()) {
+        if !self.ports.contains(&address.port()) {
             return Err("and its port is neither 80 nor 443");
         }
         public(address.ip())

@@ -1,0 +1,12 @@
+//! Daily news against hostile addresses, hostile feeds, odd feeds, and a bot that is restarted.
+
+#[path = "../world/mod.rs"]
+#[allow(dead_code)]
+mod world;
+
+mod addresses;
+mod bombs;
+mod desk;
+mod server;
+mod shapes;
+mod web;
