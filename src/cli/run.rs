@@ -17,8 +17,8 @@ use crate::news::Sources;
 use crate::news::http::Http;
 use crate::report::Notice;
 use crate::value::Role;
-use crate::workbench::workspace::folder;
 use crate::workbench::transcript::{CaseSetup, pipe};
+use crate::workbench::workspace::folder;
 
 /// How the bot is run, by what standard input is and which adapters are on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

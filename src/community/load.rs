@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use super::{Checkin, Community, Member, Rules, Scope, Warning};
 use crate::id::{AccountId, CommunityId, PacketId, PersonId, ScriptName, TransferId};
-use crate::news::{Bigrams, ItemId, Posted};
 use crate::ledger::{Account, AccountKey, Hold, Mode, Packet, PacketState, Share};
+use crate::news::{Bigrams, ItemId, Posted};
 use crate::store::{CommunityRows, PacketRows};
 
 impl Community {

@@ -116,7 +116,8 @@ mod tests {
 
     #[test]
     fn nothing_is_too_odd_to_read() {
-        for bytes in [&b""[..], b"<?xml", b"<?xml encoding", b"<?xml encoding=?>", b"\xff\xfe\xff"] {
+        for bytes in [&b""[..], b"<?xml", b"<?xml encoding", b"<?xml encoding=?>", b"\xff\xfe\xff"]
+        {
             decode(bytes, Some("x"));
         }
     }

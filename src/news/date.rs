@@ -104,7 +104,8 @@ fn tidied(text: &str) -> String {
         Some((first, rest)) if is_week_day(first) => rest,
         _ => &words[..],
     };
-    let mut out = words.join(" ");
+    // Midnight as the end of its day; the day is left as it is, as others read it.
+    let mut out = words.join(" ").replace(" 24:", " 00:");
     for (name, offset) in ZONES {
         if let Some(head) = out.strip_suffix(name) {
             out = format!("{head}{offset}");
@@ -168,7 +169,8 @@ mod tests {
 
     #[test]
     fn what_is_no_date_is_none() {
-        for text in ["", "yesterday", "2026-13-45", "昨天", "25:99", "0", "-1", &"9".repeat(100)] {
+        for text in ["", "yesterday", "2026-13-45", "昨天", "25:99", "0", "-1", &"9".repeat(100)]
+        {
             assert_eq!(read(text), None, "{text}");
         }
     }

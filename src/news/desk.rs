@@ -98,9 +98,8 @@ pub fn pick<'a>(
         if picks.len() >= count.min(PICK_MAX) {
             break;
         }
-        let is_same = |pick: &Pick| {
-            pick.item.id == item.id || pick.item.bigrams.is_same(&item.bigrams)
-        };
+        let is_same =
+            |pick: &Pick| pick.item.id == item.id || pick.item.bigrams.is_same(&item.bigrams);
         if !picks.iter().any(is_same) && !told.iter().any(|told| told.is_same(&item.bigrams)) {
             picks.push(Pick { item: item.clone(), source: shelf.name.clone(), at });
         }

@@ -129,7 +129,8 @@ impl Guard {
         let host = url.host().map(|host| host.to_owned());
         let host = host.ok_or_else(|| Denied("the address names no host".to_owned()))?;
         let port = url.port_or_known_default().unwrap_or_default();
-        if !self.ports.contains(&port) && !self.exceptions.iter().any(|known| known.port() == port) {
+        if !self.ports.contains(&port) && !self.exceptions.iter().any(|known| known.port() == port)
+        {
             return Err(Denied(format!("port {port} is neither 80 nor 443")));
         }
         Ok(Target { url, host, port })

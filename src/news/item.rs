@@ -75,9 +75,28 @@ impl Item {
 
 /// Query parameters that say where a reader came from and not what she reads.
 const TRACKING: [&str; 22] = [
-    "fbclid", "gclid", "dclid", "msclkid", "yclid", "igshid", "mc_cid", "mc_eid", "spm", "scm",
-    "gbraid", "wbraid", "ref_src", "_hsmi", "share_token", "share_from", "chksm", "scene", "weibo_id",
-    "isappinstalled", "vd_source", "_hsenc",
+    "fbclid",
+    "gclid",
+    "dclid",
+    "msclkid",
+    "yclid",
+    "igshid",
+    "mc_cid",
+    "mc_eid",
+    "spm",
+    "scm",
+    "gbraid",
+    "wbraid",
+    "ref_src",
+    "_hsmi",
+    "share_token",
+    "share_from",
+    "chksm",
+    "scene",
+    "weibo_id",
+    "isappinstalled",
+    "vd_source",
+    "_hsenc",
 ];
 
 /// An address in the form in which the same page always has the same; `None` where it is no page
@@ -109,7 +128,9 @@ pub fn canonical(url: &str) -> Option<String> {
     Some(whole.split_once("://").map_or(whole, |(_, rest)| rest).trim_end_matches('/').to_owned())
 }
 
-fn owned((name, value): (std::borrow::Cow<'_, str>, std::borrow::Cow<'_, str>)) -> (String, String) {
+fn owned(
+    (name, value): (std::borrow::Cow<'_, str>, std::borrow::Cow<'_, str>),
+) -> (String, String) {
     (name.into_owned(), value.into_owned())
 }
 
@@ -172,7 +193,10 @@ mod tests {
         same("https://a.example/x?utm_source=rss&UTM_medium=x", "https://a.example/x/");
         same("https://a.example", "http://a.example:80/?fbclid=1");
         same("https://a.example/早报", "https://a.example/%E6%97%A9%E6%8A%A5");
-        same("https://mp.example/s?__biz=M&mid=1&chksm=9&scene=27", "https://mp.example/s?mid=1&__biz=M");
+        same(
+            "https://mp.example/s?__biz=M&mid=1&chksm=9&scene=27",
+            "https://mp.example/s?mid=1&__biz=M",
+        );
         assert_ne!(canonical("https://a.example/x?id=1"), canonical("https://a.example/x?id=2"));
         assert_ne!(canonical("https://a.example/x"), canonical("https://b.example/x"));
         for none in ["ftp://a.example", "javascript:alert(1)", "/x", "", "https://u:p@a.example/"] {

@@ -18,6 +18,7 @@ mod item;
 mod newsroom;
 pub mod parse;
 mod plain;
+mod repair;
 
 use std::collections::BTreeSet;
 

@@ -90,8 +90,7 @@ impl Newsroom {
             let items = by_source.remove(&row.address).unwrap_or_default();
             (row.address.as_str().into(), Source { row, items, next_at: 0 })
         });
-        let book =
-            Book { every_ms: 0, followed: BTreeSet::new(), sources: known.collect() };
+        let book = Book { every_ms: 0, followed: BTreeSet::new(), sources: known.collect() };
         Ok(Arc::new(Self {
             parts,
             parser: Parser::default(),
@@ -109,7 +108,8 @@ impl Newsroom {
             let mut book = self.book();
             book.every_ms = every_min * 60_000;
             let every_ms = book.every_ms;
-            book.followed = addresses.iter().take(SOURCES_MAX).map(|it| it.as_str().into()).collect();
+            book.followed =
+                addresses.iter().take(SOURCES_MAX).map(|it| it.as_str().into()).collect();
             for address in book.followed.clone() {
                 let source = book.sources.entry(address.clone()).or_insert_with(|| Source {
                     row: NewsSourceRow { address: address.to_string(), ..Default::default() },
@@ -120,10 +120,13 @@ impl Newsroom {
             }
         }
         if count > SOURCES_MAX {
-            self.tell(true, format!(
-                "limit `news_sources` ({SOURCES_MAX}) is reached: {} sources are not asked",
-                count - SOURCES_MAX
-            ));
+            self.tell(
+                true,
+                format!(
+                    "limit `news_sources` ({SOURCES_MAX}) is reached: {} sources are not asked",
+                    count - SOURCES_MAX
+                ),
+            );
         }
         self.publish();
         self.changed.notify_one();
@@ -266,10 +269,13 @@ impl Source {
                 self.row.error = failure.reason;
                 return (before == 0).then(|| {
                     let why = &self.row.error;
-                    (true, format!(
-                        "the news source `{place}` failed: {why}; it is tried again, and \
+                    (
+                        true,
+                        format!(
+                            "the news source `{place}` failed: {why}; it is tried again, and \
                          you hear of it when it works"
-                    ))
+                        ),
+                    )
                 });
             }
             Ok(Some((feed, known))) => {

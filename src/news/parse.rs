@@ -11,6 +11,7 @@ use tokio::sync::Semaphore;
 use url::Url;
 
 use super::fetch::{Failure, Payload};
+use super::repair::repaired;
 use super::{charset, date, plain};
 use crate::clock::TimeMs;
 
@@ -55,10 +56,7 @@ pub struct Parser {
 
 impl Default for Parser {
     fn default() -> Self {
-        Self {
-            turn: Arc::new(Semaphore::new(1)),
-            budget: Duration::from_millis(BUDGET_MS),
-        }
+        Self { turn: Arc::new(Semaphore::new(1)), budget: Duration::from_millis(BUDGET_MS) }
     }
 }
 
@@ -102,11 +100,12 @@ pub fn parse(payload: &Payload, address: &str) -> Result<Feed, Failure> {
             .build();
         parser.parse(text.as_bytes())
     };
+    let is_empty = |feed: &model::Feed| feed.title.is_none() && feed.entries.is_empty();
     let feed = match read(&text) {
-        Ok(feed) => feed,
-        Err(error) => match as_version_2(&text) {
-            Some(text) => read(&text).map_err(|error| no_feed(&error))?,
-            None => return Err(no_feed(&error)),
+        Ok(feed) if !is_empty(&feed) => feed,
+        first => match repaired(&text).map(|text| read(&text)) {
+            Some(Ok(feed)) => feed,
+            Some(Err(_)) | None => first.map_err(|error| no_feed(&error))?,
         },
     };
     let name = feed.title.as_ref().map(|title| plain::plain(&title.content, NAME_MAX));
@@ -117,30 +116,6 @@ pub fn parse(payload: &Payload, address: &str) -> Result<Feed, Failure> {
 fn no_feed(error: &feed_rs::parser::ParseFeedError) -> Failure {
     let error: String = error.to_string().chars().take(200).collect();
     Failure::new(format!("is no feed that can be read: {error}"))
-}
-
-/// RSS of a version that the parser does not know, as one that it does: they differ in what is
-/// left out.
-fn as_version_2(text: &str) -> Option<String> {
-    let start = text.find("<rss")?;
-    let end = start + text[start..].find('>')?;
-    let head = &text[start..end];
-    let version = head.find("version").and_then(|at| {
-        let quote = head[at..].find(['"', '\''])? + at;
-        let mark = head[quote..].chars().next()?;
-        let close = head[quote + 1..].find(mark)? + quote + 1;
-        Some((start + quote + 1, start + close))
-    });
-    Some(match version {
-        Some((from, to)) if &text[from..to] != "2.0" => {
-            format!("{}2.0{}", &text[..from], &text[to..])
-        }
-        Some(_) => return None,
-        None => {
-            let at = start + "<rss".len();
-            format!("{} version=\"2.0\"{}", &text[..at], &text[at..])
-        }
-    })
 }
 
 /// Refuses what is nested too deeply before a parser follows it.
@@ -198,9 +173,7 @@ fn entry(entry: model::Entry, base: Option<&Url>) -> Option<Entry> {
 /// Where the entry can be read: its page, else anything that it links to, else its id where that is
 /// an address.
 fn address(entry: &model::Entry, base: Option<&Url>) -> Option<String> {
-    let is_page = |link: &&model::Link| {
-        link.rel.as_deref().is_none_or(|rel| rel == "alternate")
-    };
+    let is_page = |link: &&model::Link| link.rel.as_deref().is_none_or(|rel| rel == "alternate");
     let pages = entry.links.iter().filter(is_page);
     let others = entry.links.iter().filter(|link| {
         !is_page(link) && !matches!(link.rel.as_deref(), Some("enclosure" | "self" | "edit"))

@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use super::{
-    CheckinRow, CommunityRow, GroupRow, MemberRow, NewsItemRow, NewsSourceRow, PacketRows, PostedRow,
-    RuleVersionRow, StateRow, TimerRow, WarningRow,
+    CheckinRow, CommunityRow, GroupRow, MemberRow, NewsItemRow, NewsSourceRow, PacketRows,
+    PostedRow, RuleVersionRow, StateRow, TimerRow, WarningRow,
 };
 use crate::clock::TimeMs;
 use crate::id::{CommunityId, PersonId, TimerId};

@@ -3,8 +3,8 @@
 use crate::id::{PersonId, TimerId};
 use crate::ledger::Transfer;
 use crate::store::{
-    AccountRow, AuditRow, CheckinRow, PacketRow, PostedRow, RuleAckRow, RuleVersionRow, ShareRow, StateRow,
-    TimerRow, WarningRow,
+    AccountRow, AuditRow, CheckinRow, PacketRow, PostedRow, RuleAckRow, RuleVersionRow, ShareRow,
+    StateRow, TimerRow, WarningRow,
 };
 
 macro_rules! made {

@@ -22,8 +22,7 @@ impl Turn {
         }
         let sources = news::feeds(self.setting(FEEDS));
         let shelves = self.world.desk.shelves();
-        let picks =
-            news::pick(&shelves, sources, &self.community.posted, self.now, count as usize);
+        let picks = news::pick(&shelves, sources, &self.community.posted, self.now, count as usize);
         Ok(Value::List(picks.iter().map(view).collect()))
     }
 
@@ -103,7 +102,8 @@ fn read(item: &Value) -> Result<(ItemId, String), Stop> {
         Some(Value::Text(text)) => Some(text.clone()),
         _ => None,
     };
-    let id = text(map, "id").filter(|id| id.len() == 16 && id.bytes().all(|b| b.is_ascii_hexdigit()));
+    let id =
+        text(map, "id").filter(|id| id.len() == 16 && id.bytes().all(|b| b.is_ascii_hexdigit()));
     let title = text(map, "title").filter(|title| !title.is_empty());
     let (id, title) = id.zip(title).ok_or_else(wrong)?;
     let title = news::plain(&title, news::parse::TITLE_MAX);

@@ -190,8 +190,9 @@ async fn no_redirection_reaches_this_machine() {
         SPELLINGS.iter().chain(&OTHERS).map(|it| it.replace("PORT", &port.to_string())).collect();
     let targets = spellings.clone();
     let outside = Server::start("127.0.0.1:0", move |asked| {
-        let at: usize = asked.path.trim_start_matches('/').parse().unwrap();
-        Answer::redirect(&targets[at])
+        // Some spellings are a path of the server that says them.
+        let at: Option<usize> = asked.path.trim_start_matches('/').parse().ok();
+        at.map_or(Answer::new("404 Not Found", &[], b""), |at| Answer::redirect(&targets[at]))
     });
     let outside = outside.await.unwrap();
     let guard = Guard::except(&[outside.address]).and_port(port);
@@ -202,7 +203,6 @@ async fn no_redirection_reaches_this_machine() {
         assert!(!error.reason.contains("within"), "{spelling} was dialled: {error}");
         assert_eq!(heard(&victims), 0, "{spelling}");
     }
-    // Some point to a path of the server that redirects, which then redirects no further.
     assert!(outside.connections() >= spellings.len(), "{}", outside.connections());
 }
 
@@ -234,21 +234,74 @@ async fn a_name_that_changes_its_mind_gains_nothing() {
 #[test]
 fn the_networks_of_the_registries() {
     for private in [
-        "0.0.0.0", "0.255.255.255", "10.0.0.0", "10.255.255.255", "100.64.0.0", "100.127.255.255",
-        "127.0.0.1", "169.254.0.1", "172.16.0.0", "172.31.255.255", "192.0.0.8", "192.0.2.1",
-        "192.88.99.1", "192.168.0.0", "198.18.0.1", "198.19.255.255", "198.51.100.7",
-        "203.0.113.9", "224.0.0.1", "239.255.255.255", "240.0.0.1", "255.255.255.255", "::", "::1",
-        "::ffff:8.8.8.8", "::8.8.8.8", "64:ff9b::808:808", "64:ff9b:1::1", "100::1", "2001::1",
-        "2001:10::1", "2001:1ff::1", "2001:db8::1", "2002::1", "3fff::1", "3fff:fff::1", "4000::1",
-        "5f00::1", "fc00::1", "fdff::1", "fe80::1", "fec0::1", "ff02::1",
+        "0.0.0.0",
+        "0.255.255.255",
+        "10.0.0.0",
+        "10.255.255.255",
+        "100.64.0.0",
+        "100.127.255.255",
+        "127.0.0.1",
+        "169.254.0.1",
+        "172.16.0.0",
+        "172.31.255.255",
+        "192.0.0.8",
+        "192.0.2.1",
+        "192.88.99.1",
+        "192.168.0.0",
+        "198.18.0.1",
+        "198.19.255.255",
+        "198.51.100.7",
+        "203.0.113.9",
+        "224.0.0.1",
+        "239.255.255.255",
+        "240.0.0.1",
+        "255.255.255.255",
+        "::",
+        "::1",
+        "::ffff:8.8.8.8",
+        "::8.8.8.8",
+        "64:ff9b::808:808",
+        "64:ff9b:1::1",
+        "100::1",
+        "2001::1",
+        "2001:10::1",
+        "2001:1ff::1",
+        "2001:db8::1",
+        "2002::1",
+        "3fff::1",
+        "3fff:fff::1",
+        "4000::1",
+        "5f00::1",
+        "fc00::1",
+        "fdff::1",
+        "fe80::1",
+        "fec0::1",
+        "ff02::1",
     ] {
         assert!(public(private.parse().unwrap()).is_err(), "{private}");
     }
     for open in [
-        "1.1.1.1", "8.8.8.8", "9.255.255.255", "11.0.0.0", "100.63.255.255", "100.128.0.0",
-        "126.255.255.255", "128.0.0.0", "169.253.0.1", "172.15.255.255", "172.32.0.0",
-        "192.167.255.255", "192.169.0.0", "198.17.255.255", "198.20.0.0", "223.255.255.255",
-        "2001:200::1", "2400:3200::1", "2606:4700::1111", "2003::1", "3ffe::1",
+        "1.1.1.1",
+        "8.8.8.8",
+        "9.255.255.255",
+        "11.0.0.0",
+        "100.63.255.255",
+        "100.128.0.0",
+        "126.255.255.255",
+        "128.0.0.0",
+        "169.253.0.1",
+        "172.15.255.255",
+        "172.32.0.0",
+        "192.167.255.255",
+        "192.169.0.0",
+        "198.17.255.255",
+        "198.20.0.0",
+        "223.255.255.255",
+        "2001:200::1",
+        "2400:3200::1",
+        "2606:4700::1111",
+        "2003::1",
+        "3ffe::1",
     ] {
         assert_eq!(public(open.parse().unwrap()), Ok(()), "{open}");
     }

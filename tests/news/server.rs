@@ -20,6 +20,7 @@ pub struct Asked {
 pub type Act = dyn Fn(Asked) -> Answer + Send + Sync;
 
 /// An answer, byte by byte.
+#[derive(Clone)]
 pub struct Answer {
     /// Head and what comes at once.
     pub first: Vec<u8>,

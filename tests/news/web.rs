@@ -52,7 +52,11 @@ async fn a_feed_that_did_not_change_is_not_sent_again() {
 async fn redirections_are_followed_three_times() {
     let server = Server::start("127.0.0.1:0", |asked| {
         let left: u32 = asked.path.trim_start_matches('/').parse().unwrap();
-        if left == 0 { Answer::feed(b"<rss/>") } else { Answer::redirect(&format!("/{}", left - 1)) }
+        if left == 0 {
+            Answer::feed(b"<rss/>")
+        } else {
+            Answer::redirect(&format!("/{}", left - 1))
+        }
     });
     let server = server.await.unwrap();
     let web = web(&server);

@@ -136,8 +136,18 @@ impl std::fmt::Display for KeyValue {
 }
 
 /// Sections of config.toml with a fixed list of keys or of tables, in the order of the shipped file.
-pub const SECTIONS: &[&str] =
-    &["bot", "store", "adapters", "community", "features", "rules", "news", "roles", "privacy", "limits"];
+pub const SECTIONS: &[&str] = &[
+    "bot",
+    "store",
+    "adapters",
+    "community",
+    "features",
+    "rules",
+    "news",
+    "roles",
+    "privacy",
+    "limits",
+];
 
 /// Sections that the design knows and this version does not.
 pub const LATER: &[(&str, &str)] = &[("web", "the web console"), ("posting", "planned posts")];
