@@ -8,6 +8,7 @@
 
 mod body;
 mod charset;
+mod cut;
 mod date;
 mod desk;
 mod fetch;

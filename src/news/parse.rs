@@ -10,6 +10,7 @@ use feed_rs::model;
 use tokio::sync::Semaphore;
 use url::Url;
 
+use super::cut::cut;
 use super::fetch::{Failure, Payload};
 use super::repair::repaired;
 use super::{charset, date, plain};
@@ -25,9 +26,6 @@ const NAME_MAX: usize = 30;
 const OPENING_MAX: usize = 60;
 /// Time for one feed, ms; also for the feed before it to end.
 const BUDGET_MS: u64 = 2_000;
-/// Elements within elements; feeds have about ten.
-const DEPTH_MAX: usize = 128;
-
 /// A feed that was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Feed {
@@ -88,8 +86,7 @@ impl Parser {
 /// # Errors
 /// It is no feed.
 pub fn parse(payload: &Payload, address: &str) -> Result<Feed, Failure> {
-    let text = charset::decode(&payload.bytes, payload.charset.as_deref());
-    check_depth(&text)?;
+    let text = cut(charset::decode(&payload.bytes, payload.charset.as_deref()))?;
     let base = Url::parse(address).ok().filter(|url| !url.cannot_be_a_base());
     let read = |text: &str| {
         let parser = feed_rs::parser::Builder::new()
@@ -116,43 +113,6 @@ pub fn parse(payload: &Payload, address: &str) -> Result<Feed, Failure> {
 fn no_feed(error: &feed_rs::parser::ParseFeedError) -> Failure {
     let error: String = error.to_string().chars().take(200).collect();
     Failure::new(format!("is no feed that can be read: {error}"))
-}
-
-/// Refuses what is nested too deeply before a parser follows it.
-fn check_depth(text: &str) -> Result<(), Failure> {
-    let mut depth = 0_usize;
-    let bytes = text.as_bytes();
-    let is_json = text.trim_start().starts_with('{');
-    if is_json {
-        // The JSON parser has a limit of its own.
-        return Ok(());
-    }
-    let mut at = 0;
-    while let Some(found) = bytes[at..].iter().position(|byte| *byte == b'<') {
-        at += found;
-        let rest = &bytes[at..];
-        let skip = |end: &str| text[at..].find(end).map_or(rest.len(), |to| to + end.len());
-        if rest.starts_with(b"<![CDATA[") {
-            at += skip("]]>");
-            continue;
-        }
-        if rest.starts_with(b"<!--") {
-            at += skip("-->");
-            continue;
-        }
-        let tag = skip(">");
-        match rest.get(1) {
-            Some(b'/') => depth = depth.saturating_sub(1),
-            Some(b'!' | b'?') | None => {}
-            Some(_) if rest[..tag].ends_with(b"/>") => {}
-            Some(_) => depth += 1,
-        }
-        if depth > DEPTH_MAX {
-            return Err(Failure::new(format!("is nested deeper than {DEPTH_MAX} elements")));
-        }
-        at += tag;
-    }
-    Ok(())
 }
 
 fn entry(entry: model::Entry, base: Option<&Url>) -> Option<Entry> {
