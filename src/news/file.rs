@@ -45,7 +45,10 @@ fn locate(folder: &Path, path: &str) -> Result<PathBuf, Failure> {
         return Err(outside());
     }
     let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-    let missing = |error: std::io::Error| Failure::new(format!("cannot be found: {error}"));
+    let missing = |error: std::io::Error| match error.kind() {
+        std::io::ErrorKind::NotFound => Failure::new("is not there"),
+        _ => Failure::new(format!("cannot be found: {error}")),
+    };
     let folder = folder.canonicalize().map_err(missing)?;
     let real = folder.join(relative).canonicalize().map_err(missing)?;
     if real.starts_with(&folder) { Ok(real) } else { Err(outside()) }

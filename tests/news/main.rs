@@ -1,7 +1,6 @@
 //! Daily news against hostile addresses, hostile feeds, odd feeds, and a bot that is restarted.
 
 #[path = "../world/mod.rs"]
-#[allow(dead_code)]
 mod world;
 
 mod addresses;
