@@ -125,6 +125,9 @@ pub struct Committer {
 /// What the outbox has to write; the ticket ends when it is written.
 pub type Settling = (Write, Option<Ticket>);
 
+/// The kind of events that routines post in.
+const TICK: &str = "tick";
+
 /// Waits between tries when the disk fails, ms: doubled up to the last.
 const BACKOFF_MS: (u64, u64) = (50, 5000);
 
@@ -291,7 +294,8 @@ impl Committer {
             communities.push(arrival.event.community);
             if let Some(rows) = item.rows.take() {
                 self.note_timers(&rows);
-                self.send(rows.deliveries);
+                let is_tick = rows.event.kind == TICK;
+                self.send(rows.deliveries, is_tick);
             }
             if !item.is_spill && !arrival.is_repeat {
                 self.report(arrival.event.clone(), std::mem::take(&mut item.lines));
@@ -318,10 +322,11 @@ impl Committer {
         }
     }
 
-    fn send(&self, deliveries: Vec<Delivery>) {
+    fn send(&self, deliveries: Vec<Delivery>, is_tick: bool) {
         for delivery in deliveries {
             let ticket = Some(self.gauge.ticket());
-            let outgoing = Outgoing { delivery, ticket, in_doubt: false };
+            let post = is_tick.then(|| self.gauge.post(delivery.event));
+            let outgoing = Outgoing { delivery, ticket, post, in_doubt: false };
             if self.outbox.send(outgoing).is_err() {
                 tracing::debug!("the outbox has stopped; the delivery waits in the database");
             }

@@ -9,6 +9,7 @@
 //! - [`intake`] → [`lane`] → [`dispatch`] → [`script`] → [`turn`] → [`commit`] → [`outbox`]: the turn
 //! - `child`: the process in which scripts run, and its supervisor
 //! - [`community`], [`ledger`], [`moderation`]: the domain, pure
+//! - [`routine`]: what happens at set times: cron, time zones, missed runs, posting budget
 //! - [`store`]: the contract of the database, and SQLite behind it
 //! - [`news`]: feeds, fetched once for all communities and kept fresh for the scripts that ask
 //! - [`text`]: every sentence a member can read, in each language
@@ -39,6 +40,7 @@ pub mod community;
 pub mod ledger;
 pub mod moderation;
 pub mod news;
+pub mod routine;
 pub mod store;
 pub mod text;
 pub mod tls;

@@ -24,7 +24,10 @@ fn it_runs_as_it_is() {
     assert_eq!(community.timezone, Some(chrono_tz::Asia::Shanghai));
     assert_eq!(config.roles.len(), 1);
     let features: Vec<_> = config.scripts.features.keys().map(String::as_str).collect();
-    assert_eq!(features, ["checkin", "daily_news", "help", "points", "red_packet", "rules"]);
+    assert_eq!(
+        features,
+        ["activity", "checkin", "daily_news", "help", "points", "red_packet", "routines", "rules"]
+    );
     assert!(config.scripts.rules.contains_key("no-ads"));
 }
 
@@ -64,7 +67,7 @@ fn explained(head: &str, name: &str, about: &str, default: Option<&str>) {
 fn it_explains_every_key() {
     for (doc, default) in keys::all() {
         let head = match doc.section {
-            "community" => "[[community]]".to_owned(),
+            several @ ("community" | "posting.slot" | "routine") => format!("[[{several}]]"),
             section => format!("[{section}]"),
         };
         if let Some(KeyValue::Counts(counts)) = default {
@@ -122,7 +125,12 @@ fn it_stays_right_when_every_default_is_written_out() {
         .collect();
     assert_eq!(
         changed,
-        ["`[adapters.console] member`: nothing → \"阿明\" (takes effect after a restart)"]
+        [
+            "`[adapters.console] member`: nothing → \"阿明\" (takes effect after a restart)",
+            "`[[community]] console posting`: nothing → \"quiet\"",
+            "`[routine.weekend] not_after`: nothing → \"22:30\"",
+            "`[routine.weekend] kind`: nothing → \"practical\"",
+        ]
     );
 }
 

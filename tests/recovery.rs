@@ -12,8 +12,8 @@ use qundao::clock::{Clock, SystemClock, TimeMs};
 use qundao::effect::{Delivery, Destination};
 use qundao::id::{CommunityId, PersonId, Ref, ScriptName, TimerId};
 use qundao::store::{
-    CommunityRows, EventRow, NewsItemRow, NewsRows, NewsSourceRow, PacketRows, PointsEntry, Start,
-    Store, StoreError, StoreHealth, Verification, Write,
+    CommunityRows, EventRow, NewsItemRow, NewsRows, NewsSourceRow, PacketRows, PointsEntry,
+    RunOutcome, Start, Store, StoreError, StoreHealth, Verification, Write,
 };
 use tokio::sync::oneshot;
 use world::{Platform, Setup, in_time, message, number, peek, script, seed, shipped, sqlite};
@@ -97,6 +97,14 @@ impl Store for Faulty {
     fn close(&self) -> BoxFuture<'_, ()> {
         self.inner.close()
     }
+    fn routines_waiting(&self) -> BoxFuture<'_, R<Vec<(CommunityId, ScriptName, String, String)>>> {
+        self.inner.routines_waiting()
+    }
+
+    fn runs(&self, since: TimeMs, take: i64) -> BoxFuture<'_, R<Vec<RunOutcome>>> {
+        self.inner.runs(since, take)
+    }
+
     pass_on! {
         known(keys: &'a [(Ref, Arc<str>)]) -> R<Vec<usize>>;
         persons(accounts: &'a [Ref]) -> R<Vec<Option<PersonId>>>;

@@ -1,15 +1,19 @@
 //! How much is under way: events not committed, deliveries not settled.
 
-use std::sync::Arc;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
+
+use crate::id::EventId;
 
 /// Counts what is under way and wakes those who wait for nothing to be.
 #[derive(Debug, Default)]
 pub struct Gauge {
     count: AtomicUsize,
     empty: Notify,
+    posts: Mutex<HashMap<EventId, usize>>,
 }
 
 impl Gauge {
@@ -17,6 +21,21 @@ impl Gauge {
     pub fn ticket(self: &Arc<Self>) -> Ticket {
         self.count.fetch_add(1, Ordering::SeqCst);
         Ticket(self.clone())
+    }
+
+    /// One more post of a routine that is not settled, until this is dropped.
+    pub fn post(self: &Arc<Self>, event: EventId) -> OpenPost {
+        *self.posts().entry(event).or_insert(0) += 1;
+        OpenPost(self.clone(), event)
+    }
+
+    /// Whether posts of this event are not settled.
+    pub fn has_posts(&self, event: EventId) -> bool {
+        self.posts().contains_key(&event)
+    }
+
+    fn posts(&self) -> MutexGuard<'_, HashMap<EventId, usize>> {
+        self.posts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How many.
@@ -47,6 +66,22 @@ impl Drop for Ticket {
     fn drop(&mut self) {
         if self.0.count.fetch_sub(1, Ordering::SeqCst) == 1 {
             self.0.empty.notify_waiters();
+        }
+    }
+}
+
+/// A post of a routine that is not settled.
+#[derive(Debug)]
+pub struct OpenPost(Arc<Gauge>, EventId);
+
+impl Drop for OpenPost {
+    fn drop(&mut self) {
+        let mut posts = self.0.posts();
+        let left = posts.get(&self.1).copied().unwrap_or_default().saturating_sub(1);
+        if left == 0 {
+            posts.remove(&self.1);
+        } else {
+            posts.insert(self.1, left);
         }
     }
 }

@@ -3,19 +3,19 @@
 //! Scripts are compiled aside, the settings are checked against what they declare, and only then
 //! everything is swapped. A turn that runs keeps the plan, and so the scripts, that it began with.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::Bot;
 use crate::config::{Config, ScriptTables, live};
 use crate::dispatch::Registry;
-use crate::id::ScriptName;
+use crate::id::{CommunityId, ScriptName};
 use crate::lane::Message;
 use crate::moderation::WordLists;
 use crate::script::lint;
 use crate::script::load::{InForce, Prepared, prepare};
 use crate::script::protocol::{Bundle, HandlerId, Manifest, ScriptError, ScriptHost, Source};
-use crate::turn::EXPIRED;
+use crate::turn::{EXPIRED, is_in_step};
 
 /// Scripts in force.
 pub(super) struct Scripts {
@@ -80,8 +80,10 @@ impl Bot {
         }
         *self.config.write().expect("the configuration is only replaced whole") = config.clone();
         // Events that are offered from now on reach the lanes after this.
+        let looked = registry.clone();
         let _ = self.lanes.send(Message::Reload(registry, config));
         self.forget_timers(&gone).await;
+        self.look_at_routines(&looked).await;
         Ok(changed)
     }
 
@@ -100,6 +102,32 @@ impl Bot {
         let problems = prepared.problems.iter().map(ToString::to_string).collect();
         self.put_in_force(&config, prepared, words).await?;
         Ok(problems)
+    }
+
+    /// Communities that are quiet learn of new, changed and gone routines; busy ones see for
+    /// themselves with their next event.
+    pub(super) async fn look_at_routines(&self, registry: &Registry) {
+        let waiting = match self.store.routines_waiting().await {
+            Ok(waiting) => waiting,
+            Err(error) => {
+                tracing::warn!(%error, "could not look for changed routines");
+                return;
+            }
+        };
+        let mut by_community: HashMap<CommunityId, Vec<_>> = HashMap::new();
+        for (community, script, name, data) in waiting {
+            by_community.entry(community).or_default().push((script, name, data));
+        }
+        let known: Vec<(CommunityId, String)> = {
+            let places = self.world.places.read().expect("places are only replaced whole");
+            places.keys.iter().map(|(id, key)| (*id, key.clone())).collect()
+        };
+        for (id, key) in known {
+            let timers = by_community.get(&id).map(Vec::as_slice).unwrap_or_default();
+            if !is_in_step(&registry.plan(&key), timers) {
+                let _ = self.lanes.send(Message::Look(id, self.gauge.ticket()));
+            }
+        }
     }
 
     /// Timers die with their script: they fall due now, when nobody hears them any more. What the

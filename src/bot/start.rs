@@ -93,6 +93,7 @@ impl Bot {
             shared_config.clone(),
             notices.clone(),
         );
+        let looked = registry.clone();
         let (lanes, finished) = Lanes::new(
             clock.clone(),
             world.clone(),
@@ -182,6 +183,7 @@ impl Bot {
         for problem in problems {
             bot.notify(&Notice { community: None, text: problem, is_problem: true });
         }
+        bot.look_at_routines(&looked).await;
         Ok(bot.with_adapters(adapters))
     }
 
@@ -269,7 +271,8 @@ fn take_up(
             }
             None => {
                 let ticket = Some(gauge.ticket());
-                let _ = outbox.send(Outgoing { delivery, ticket, in_doubt: was_sending });
+                let post = Some(gauge.post(delivery.event));
+                let _ = outbox.send(Outgoing { post, delivery, ticket, in_doubt: was_sending });
             }
         }
     }

@@ -49,6 +49,8 @@ impl Community {
                 (ItemId(row.item.into()), posted)
             })
             .collect();
+        community.runs = rows.runs;
+        community.routines = rows.routines.into_iter().map(|row| (row.name.clone(), row)).collect();
         community.timers = rows.timers.into_iter().map(|timer| (timer.id, timer)).collect();
         community
     }

@@ -16,7 +16,7 @@ use crate::clock::TimeMs;
 use crate::id::{CommunityId, GroupId, PacketId, PersonId, Ref, ScriptName, TimerId};
 use crate::ledger::{AccountKey, Ledger, Packet};
 use crate::news::{ItemId, Posted};
-use crate::store::TimerRow;
+use crate::store::{RoutineRow, RunRow, TimerRow};
 use crate::value::{MemberView, Value};
 
 /// Where a script's memory belongs.
@@ -121,6 +121,12 @@ pub struct Community {
     pub state: BTreeMap<StateKey, Value>,
     /// Timers that wait.
     pub timers: BTreeMap<TimerId, TimerRow>,
+    /// Times of routines that were decided lately, the earliest first.
+    pub runs: Vec<RunRow>,
+    /// Routines made by command, by name.
+    pub routines: BTreeMap<String, RoutineRow>,
+    /// The routines that its timers were last held against.
+    pub routines_mark: u64,
     /// When each member may use a command again, Unix ms. Not kept over a restart.
     pub cooldowns: HashMap<(PersonId, ScriptName, u16), TimeMs>,
     /// Theoretical arrival time of each member's next command, Unix ms (GCRA,
@@ -147,6 +153,9 @@ impl Community {
             acks: HashMap::new(),
             state: BTreeMap::new(),
             timers: BTreeMap::new(),
+            runs: Vec::new(),
+            routines: BTreeMap::new(),
+            routines_mark: 0,
             cooldowns: HashMap::new(),
             command_rate: HashMap::new(),
             breakers: HashMap::new(),

@@ -53,6 +53,8 @@ pub fn changes(old: &Config, new: &Config) -> Vec<Change> {
     communities(&mut found, old, new);
     scripts(&mut found, "", &old.scripts, &new.scripts);
     by_keys(&mut found, "/news", keys::NEWS, &old.news, &new.news);
+    by_keys(&mut found, "/posting", keys::POSTING, &old.posting.common, &new.posting.common);
+    planned(&mut found, old, new);
     by_keys(&mut found, "/roles", keys::ROLES, &old.roles, &new.roles);
     by_keys(&mut found, "/privacy", keys::PRIVACY, &old.privacy, &new.privacy);
     by_keys(&mut found, "/limits", keys::LIMITS, &old.limits, &new.limits);
@@ -149,6 +151,28 @@ fn communities(found: &mut Vec<Change>, old: &Config, new: &Config) {
                 scripts(found, &path, &old.scripts, &new.scripts);
             }
             (old, new) => found.push(came_or_went(path, old.is_some(), new.is_some(), false)),
+        }
+    }
+}
+
+/// Slots and routines, each as a whole.
+fn planned(found: &mut Vec<Change>, old: &Config, new: &Config) {
+    if old.posting.common.slots != new.posting.common.slots {
+        found.push(came_or_went("/posting/slot".to_owned(), true, true, false));
+    }
+    let by_id = |config: &Config| -> BTreeMap<String, super::RoutineConfig> {
+        config.routines.iter().map(|it| (it.id.clone(), it.clone())).collect()
+    };
+    let (old, new) = (by_id(old), by_id(new));
+    for id in names(&old, &new) {
+        match (old.get(id), new.get(id)) {
+            (Some(old), Some(new)) => {
+                by_keys(found, &format!("/routine/{id}"), keys::ROUTINE, old, new);
+            }
+            (old, new) => {
+                let path = format!("/routine/{id}");
+                found.push(came_or_went(path, old.is_some(), new.is_some(), false));
+            }
         }
     }
 }

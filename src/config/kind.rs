@@ -21,6 +21,10 @@ impl Reader<'_> {
             Kind::Zone => self.zone(path, node).map(KeyValue::Zone),
             Kind::Locale => self.locale(path, node).map(KeyValue::Text),
             Kind::StoreUrl => self.store_url(path, node).map(KeyValue::Text),
+            Kind::Clock => self.clock(path, node).map(KeyValue::Clock),
+            Kind::Cron => self.cron(path, node).map(KeyValue::Text),
+            Kind::OneOf(words) => self.one_of(path, words, node).map(KeyValue::Text),
+            Kind::Words => self.words(path, node).map(KeyValue::Words),
             Kind::LogFilter => self.log_filter(path, node).map(KeyValue::Text),
         }
     }
@@ -61,7 +65,7 @@ impl Reader<'_> {
         Some(text)
     }
 
-    fn name(&mut self, path: &str, node: &Node<'_>) -> Option<String> {
+    pub(super) fn name(&mut self, path: &str, node: &Node<'_>) -> Option<String> {
         let text = self.text(path, Kind::Name.wants(), node)?;
         let fits = |c: char| c.is_alphanumeric() || c == '-' || c == '_';
         if !text.is_empty() && text.chars().count() <= 64 && text.chars().all(fits) {

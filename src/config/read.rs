@@ -95,6 +95,8 @@ impl<'a> Reader<'a> {
                 "adapters" => config.adapters = self.adapters(node),
                 "features" => config.scripts.features = self.scripts("/features", node),
                 "rules" => config.scripts.rules = self.scripts("/rules", node),
+                "posting" => config.posting = self.posting(node),
+                "routine" => config.routines = self.routines(node),
                 "community" => config.communities = self.communities(node),
                 other => self.unknown_section(other, name.span(), node),
             }
@@ -102,6 +104,8 @@ impl<'a> Reader<'a> {
         for folder in [&mut config.bot.scripts, &mut config.bot.rules, &mut config.bot.data] {
             *folder = self.base.join(&*folder);
         }
+        config.posting.note(&config.communities);
+        self.routines_have_places(&config, root.get("routine"));
         self.connections(&config, root);
         config
     }

@@ -12,7 +12,9 @@ use super::read::backticked;
 use super::setting::{article, fit, plain, shown, wants};
 use super::{Config, Diagnostic, Diagnostics, Mode, ScriptConfig, ScriptTables, Spanned};
 use crate::id::ScriptName;
-use crate::script::protocol::{Manifest, Setting};
+use crate::routine::Times;
+use crate::script::protocol::{Manifest, Setting, Trigger};
+use crate::script::times_of_script;
 use crate::value::{Value, ValueMap};
 
 /// What holds for one script in one community.
@@ -154,7 +156,7 @@ impl<'a> Joint<'a> {
         for (name, written) in &script.settings {
             let path = format!("{path}/{name}");
             if let Some(setting) = self.setting(&path, manifest, name, written)
-                && let Some(value) = self.value(&path, setting, written)
+                && let Some(value) = self.value(&path, manifest, setting, written)
             {
                 Arc::make_mut(&mut settings).insert(name.clone(), value);
             }
@@ -192,9 +194,11 @@ impl<'a> Joint<'a> {
     fn value(
         &mut self,
         path: &str,
+        manifest: &Manifest,
         setting: &Setting,
         written: &Spanned<toml::Value>,
     ) -> Option<Value> {
+        self.times(path, manifest, &setting.name, written)?;
         let value = plain(&written.value);
         let got = value.type_name();
         let fitted = fit(value, &setting.default);
@@ -211,6 +215,28 @@ impl<'a> Joint<'a> {
             self.problem(path, written.span.clone(), message, help);
         }
         fitted
+    }
+
+    /// A setting that holds the times of a routine can be read as such.
+    fn times(
+        &mut self,
+        path: &str,
+        manifest: &Manifest,
+        name: &str,
+        written: &Spanned<toml::Value>,
+    ) -> Option<()> {
+        let is_times = manifest.handlers.iter().any(|handler| match &handler.trigger {
+            Trigger::Every(spec) => spec.times == Times::Setting(name.to_owned()),
+            _ => false,
+        });
+        if let Some(text) = written.value.as_str().filter(|_| is_times)
+            && let Err(reason) = times_of_script(text)
+        {
+            let help = "`30 8 * * 1-5` is half past eight from Monday to Friday".to_owned();
+            self.problem(path, written.span.clone(), reason, help);
+            return None;
+        }
+        Some(())
     }
 
     fn problem(&mut self, path: &str, span: Range<usize>, message: String, help: String) {

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::keys::{self, EFFECT_WORDS, KeyDoc, KeyValue, Kind, LOCALES};
 use crate::adapter::{ADAPTERS, AdapterDefault, AdapterKey, AdapterKind, AdapterSpec};
+use crate::routine::spec::shown_minute;
 
 /// The schema, draft 7, which is what editors of TOML know.
 pub fn schema() -> Value {
@@ -15,7 +16,8 @@ pub fn schema() -> Value {
         let section = sections.entry(doc.section).or_insert_with(|| object(Map::new(), &[]));
         section["properties"][doc.name] = property(&doc, default.as_ref());
         if doc.required {
-            section["required"] = json!([doc.name]);
+            let known = section["required"].as_array().cloned().unwrap_or_default();
+            section["required"] = known.into_iter().chain([json!(doc.name)]).collect();
         }
     }
     let scripts = scripts();
@@ -23,6 +25,12 @@ pub fn schema() -> Value {
         community["properties"]["features"] = scripts.clone();
         community["properties"]["rules"] = scripts.clone();
         sections.insert("community".into(), json!({ "type": "array", "items": community }));
+    }
+    if let Some(slot) = sections.remove("posting.slot") {
+        sections["posting"]["properties"]["slot"] = json!({ "type": "array", "items": slot });
+    }
+    if let Some(routine) = sections.remove("routine") {
+        sections.insert("routine".into(), json!({ "type": "array", "items": routine }));
     }
     let adapters = ADAPTERS.iter().map(|spec| (spec.name.to_owned(), adapter(spec))).collect();
     sections.insert("adapters".into(), object(adapters, &[]));
@@ -56,6 +64,8 @@ fn property(doc: &KeyDoc, default: Option<&KeyValue>) -> Value {
         Some(KeyValue::Int(number)) => json!(number),
         Some(KeyValue::Zone(zone)) => json!(zone.name()),
         Some(KeyValue::Path(path)) => json!(path),
+        Some(KeyValue::Clock(minute)) => json!(shown_minute(*minute)),
+        Some(KeyValue::Words(words)) => json!(words),
         Some(KeyValue::Refs(refs)) => json!(refs),
         Some(KeyValue::Counts(counts)) => json!(counts),
         None => return property,
@@ -67,7 +77,12 @@ fn property(doc: &KeyDoc, default: Option<&KeyValue>) -> Value {
 
 fn kind(kind: Kind) -> Value {
     match kind {
-        Kind::Text | Kind::Folder | Kind::LogFilter => json!({ "type": "string", "minLength": 1 }),
+        Kind::Clock => json!({ "type": "string", "pattern": "^[0-9]{1,2}:[0-9]{2}$" }),
+        Kind::OneOf(words) => json!({ "type": "string", "enum": words }),
+        Kind::Words => json!({ "type": "array", "items": { "type": "string" } }),
+        Kind::Text | Kind::Folder | Kind::LogFilter | Kind::Cron => {
+            json!({ "type": "string", "minLength": 1 })
+        }
         Kind::Name => json!({ "type": "string", "minLength": 1, "maxLength": 64 }),
         Kind::Int { min, max } => json!({ "type": "integer", "minimum": min, "maximum": max }),
         Kind::Zone => json!({ "allOf": [{ "$ref": "#/definitions/timezone" }] }),

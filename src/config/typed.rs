@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use chrono_tz::Tz;
 
-use super::{AdapterConfig, ScriptTables, SourceText};
+use super::{AdapterConfig, PostingConfig, RoutineConfig, ScriptTables, SourceText};
 use crate::id::Ref;
 use crate::script::protocol::ScriptLimits;
 use crate::value::Role;
@@ -29,6 +29,10 @@ pub struct Config {
     pub scripts: ScriptTables,
     /// `[[community]]`
     pub communities: Vec<CommunityConfig>,
+    /// `[posting]`
+    pub posting: PostingConfig,
+    /// `[[routine]]`
+    pub routines: Vec<RoutineConfig>,
     /// `[limits]`
     pub limits: Limits,
     /// `[roles]`: authority given by configuration, whatever the platform says.
@@ -50,6 +54,8 @@ impl Default for Config {
             adapters: BTreeMap::new(),
             scripts: ScriptTables::default(),
             communities: Vec::new(),
+            posting: PostingConfig::default(),
+            routines: Vec::new(),
             limits: Limits::default(),
             roles: BTreeMap::new(),
             privacy: PrivacyConfig::default(),
@@ -117,6 +123,8 @@ pub struct CommunityConfig {
     pub timezone: Option<Tz>,
     /// Its language.
     pub locale: Option<String>,
+    /// Its profile of posting; that of `[posting]` where absent.
+    pub posting: Option<String>,
     /// Overrides of `[features.*]` and `[rules.*]`.
     pub scripts: ScriptTables,
 }

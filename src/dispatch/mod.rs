@@ -11,7 +11,7 @@ mod plan;
 
 pub use args::{Flat, flatten};
 pub use command::{Asked, usage, verb};
-pub use plan::{Plan, Registry, configured_key};
+pub use plan::{Plan, ROUTINES, Registry, configured_key};
 
 use plan::Heard;
 
@@ -28,6 +28,11 @@ use crate::value::ValueMap;
 /// Code of the refusal of a command that is left undone because too much comes in. Nobody is told,
 /// because that would be one more message; it is counted.
 pub const OVERLOADED: &str = "overloaded";
+
+/// Leads the names of timers that routines wait as; no script can name one so.
+pub const ROUTINE_MARK: &str = "@";
+/// The timer of [`ROUTINES`] under which it says what it is told to.
+const TEXT: &str = "text";
 
 /// What the dispatcher decided.
 #[derive(Debug, Default)]
@@ -112,8 +117,14 @@ pub fn dispatch(
             _ => false,
         },
         EventKind::Tick(tick) => {
-            let wanted =
-                |trigger: &Trigger| matches!(trigger, Trigger::Timer(n) if *n == tick.name);
+            let routine = tick.name.strip_prefix(ROUTINE_MARK);
+            let wanted = |trigger: &Trigger| match (trigger, routine) {
+                (Trigger::Timer(name), None) => *name == tick.name,
+                (Trigger::Every(spec), Some(name)) => spec.name == name,
+                // What config.toml and commands make is said by one handler for all.
+                (Trigger::Timer(name), Some(_)) => name == TEXT && tick.script.as_str() == ROUTINES,
+                _ => false,
+            };
             plan.add_runs_of(&tick.script, &wanted, community, now, &mut out.runs);
             return out;
         }

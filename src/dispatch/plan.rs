@@ -1,6 +1,7 @@
 //! The scripts in force, as one community sees them.
 
 use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::ops::RangeFrom;
 use std::sync::Arc;
 
@@ -13,6 +14,7 @@ use crate::community::Community;
 use crate::config::{Config, Effective, Mode, Resolved};
 use crate::id::ScriptName;
 use crate::moderation::Scan;
+use crate::routine::{Cron, Posting, Routine};
 use crate::script::pattern::regex;
 use crate::script::protocol::{Bundle, Command, HandlerId, Manifest, Run, Trigger};
 use crate::value::{Role, ValueMap};
@@ -111,7 +113,13 @@ pub struct Plan {
     /// Verb or alias → script and handler.
     commands: HashMap<String, (usize, HandlerId)>,
     keywords: Arc<Keywords>,
+    routines: Vec<Arc<Routine>>,
+    routines_mark: u64,
+    posting: Arc<Posting>,
 }
+
+/// The feature that says what routines of config.toml and of commands say.
+pub const ROUTINES: &str = "routines";
 
 impl Plan {
     fn new(
@@ -120,6 +128,8 @@ impl Plan {
         bundle: Arc<Bundle>,
         keywords: Arc<Keywords>,
         scripts: Vec<Active>,
+        config: &Config,
+        community: Option<&str>,
     ) -> Self {
         let mut commands = HashMap::new();
         for (index, script) in scripts.iter().enumerate() {
@@ -131,12 +141,40 @@ impl Plan {
                 }
             }
         }
-        Self { timezone, locale: locale.into(), bundle, scripts, commands, keywords }
+        let routines = routines(&scripts, config, community);
+        let routines_mark = mark(&routines, timezone);
+        let posting = Arc::new(config.posting.of(community));
+        Self {
+            timezone,
+            locale: locale.into(),
+            bundle,
+            scripts,
+            commands,
+            keywords,
+            routines,
+            routines_mark,
+            posting,
+        }
     }
 
     /// Number of the bundle whose handlers are meant.
     pub fn bundle(&self) -> u64 {
         self.bundle.number
+    }
+
+    /// Routines of scripts and of config.toml.
+    pub fn routines(&self) -> &[Arc<Routine>] {
+        &self.routines
+    }
+
+    /// Differs where the routines or their times differ; never 0.
+    pub fn routines_mark(&self) -> u64 {
+        self.routines_mark
+    }
+
+    /// Slots and budget of what is posted unasked.
+    pub fn posting(&self) -> &Posting {
+        &self.posting
     }
 
     /// The command behind a verb.
@@ -265,6 +303,41 @@ impl Plan {
     }
 }
 
+/// What the scripts of a community and its configuration plan.
+fn routines(scripts: &[Active], config: &Config, community: Option<&str>) -> Vec<Arc<Routine>> {
+    let mut found = Vec::new();
+    for script in scripts {
+        for handler in &script.installed.manifest.handlers {
+            let Trigger::Every(spec) = &handler.trigger else { continue };
+            // Both the default and what config.toml says have been read before.
+            let times = spec.times.resolve(&script.effective.settings);
+            let Some(Ok(cron)) = times.map(Cron::parse) else { continue };
+            found.push(Arc::new(Routine {
+                script: script.name().clone(),
+                spec: (**spec).clone(),
+                cron,
+                text: None,
+                groups: Vec::new(),
+            }));
+        }
+    }
+    if scripts.iter().any(|script| script.name().as_str() == ROUTINES) {
+        let own = config.routines.iter().filter(|routine| routine.is_for(community));
+        found.extend(own.filter_map(|routine| routine.routine()).map(Arc::new));
+    }
+    found
+}
+
+/// A number for routines, their times and the zone.
+fn mark(routines: &[Arc<Routine>], zone: Tz) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    zone.name().hash(&mut hasher);
+    for routine in routines {
+        (routine.id(), routine.cron.text(), routine.spec.jitter_ms).hash(&mut hasher);
+    }
+    hasher.finish().max(1)
+}
+
 fn add_wanted(
     script: &Active,
     wanted: &dyn Fn(&Trigger) -> bool,
@@ -313,8 +386,15 @@ impl Registry {
                 .collect()
         };
         let (timezone, locale) = (config.bot.timezone, config.bot.locale.as_str());
-        let default =
-            Arc::new(Plan::new(timezone, locale, bundle.clone(), keywords.clone(), active(None)));
+        let default = Arc::new(Plan::new(
+            timezone,
+            locale,
+            bundle.clone(),
+            keywords.clone(),
+            active(None),
+            config,
+            None,
+        ));
         let by_key = config
             .communities
             .iter()
@@ -325,6 +405,8 @@ impl Registry {
                     bundle.clone(),
                     keywords.clone(),
                     active(Some(&community.id)),
+                    config,
+                    Some(&community.id),
                 );
                 (configured_key(&community.id), Arc::new(plan))
             })

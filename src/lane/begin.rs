@@ -9,12 +9,12 @@ use crate::clock::TimeMs;
 use crate::commit::Item;
 use crate::community::{Community, Member};
 use crate::config::Config;
-use crate::dispatch::{Circumstances, Dispatch, OVERLOADED, dispatch};
+use crate::dispatch::{Circumstances, Dispatch, OVERLOADED, ROUTINE_MARK, dispatch};
 use crate::event::{Actor, Element, Envelope, Event, EventKind, KeyQuality, Tick};
-use crate::id::{CommunityId, PersonId, Ref, ScriptName, TimerId};
+use crate::id::{CommunityId, EventId, PersonId, Ref, ScriptName, TimerId};
 use crate::script::protocol::{EventView, Frame, GroupView, Work};
 use crate::store::PersonRow;
-use crate::turn::{EXPIRED, Turn};
+use crate::turn::{EXPIRED, LOOK, RoutineDue, Turn};
 use crate::value::Value;
 
 impl Lanes {
@@ -37,7 +37,8 @@ impl Lanes {
         let world = self.world.clone();
         let local = self.local_times.at(lane.plan.timezone, now);
         let mut turn = Box::new(Turn::new(event, community, world, lane.plan.clone(), now, local));
-        let data = base(&mut turn, &self.config);
+        let gauge = self.gauge.clone();
+        let data = base(&mut turn, &self.config, &|event| gauge.has_posts(event));
         turn.end_base();
         let (limits, lists) = (self.world.limits(), self.world.words());
         let mut decided = if matches!(data, Base::Nothing) {
@@ -79,18 +80,30 @@ impl Lanes {
 
     /// A timer is due: an event like any other.
     pub(super) fn due(&mut self, id: CommunityId, timer: TimerId, due: TimeMs, ticket: Ticket) {
+        self.tick(id, (timer, String::new()), due, ticket);
+    }
+
+    /// Routines may have changed: an event that holds the timers of a quiet community against them.
+    pub(super) fn look(&mut self, id: CommunityId, ticket: Ticket) {
+        let now = self.clock.now();
+        self.tick(id, (TimerId(0), LOOK.to_owned()), now, ticket);
+    }
+
+    fn tick(
+        &mut self,
+        id: CommunityId,
+        (timer, name): (TimerId, String),
+        due: TimeMs,
+        ticket: Ticket,
+    ) {
         let event_id = self.world.numbers.event();
         let account = Ref::new("core", "timer");
-        let tick = Tick {
-            timer,
-            script: ScriptName::new(""),
-            name: String::new(),
-            due,
-            data: Value::Unit,
-        };
+        let tick =
+            Tick { timer, script: ScriptName::new(""), name: name.clone(), due, data: Value::Unit };
         let envelope = Envelope {
             account,
-            key: timer.to_string().into(),
+            key: if name.is_empty() { timer.to_string() } else { format!("{name}{event_id}") }
+                .into(),
             key_quality: KeyQuality::Stable,
             at: due,
             group: None,
@@ -133,6 +146,9 @@ enum Base {
 /// Fills in a timer's event from the timer itself; `false` when the timer is gone.
 fn complete_tick(arrival: &mut Arrival, community: &Community) -> bool {
     let EventKind::Tick(tick) = &arrival.event.envelope.kind else { return true };
+    if tick.name == LOOK {
+        return true;
+    }
     let Some(timer) = community.timers.get(&tick.timer) else { return false };
     let mut event = (*arrival.event).clone();
     let mut envelope = (*event.envelope).clone();
@@ -150,8 +166,9 @@ fn complete_tick(arrival: &mut Arrival, community: &Community) -> bool {
 }
 
 /// What every event of its kind does, whatever the scripts say.
-fn base(turn: &mut Turn, config: &Config) -> Base {
+fn base(turn: &mut Turn, config: &Config, has_posts: &dyn Fn(EventId) -> bool) -> Base {
     let event = turn.event.clone();
+    turn.keep_routines();
     if let Some(person) = event.person {
         note_actor(turn, person, config);
     }
@@ -184,7 +201,15 @@ fn base(turn: &mut Turn, config: &Config) -> Base {
             }
         }
         EventKind::Tick(tick) => {
-            turn.consume_timer(tick.timer);
+            if !turn.consume_timer(tick.timer) {
+                return Base::Nothing;
+            }
+            if tick.name.starts_with(ROUTINE_MARK) {
+                return match turn.routine_due(tick, has_posts) {
+                    RoutineDue::Nothing => Base::Nothing,
+                    RoutineDue::Runs(data) => Base::Data(data),
+                };
+            }
             if tick.name == EXPIRED {
                 return turn.expire_packet(&tick.data).map_or(Base::Nothing, Base::Data);
             }

@@ -57,6 +57,8 @@ pub enum Message {
     Arrived(Vec<Arrival>),
     /// A timer is due.
     Due(CommunityId, TimerId, TimeMs, Ticket),
+    /// Routines of a quiet community may have changed.
+    Look(CommunityId, Ticket),
     /// A community was loaded.
     Loaded(CommunityId, recover::Loaded),
     /// What a turn needed was fetched.
@@ -235,6 +237,7 @@ impl Lanes {
         match message {
             Message::Arrived(arrivals) => self.arrived(arrivals),
             Message::Due(id, timer, due, ticket) => self.due(id, timer, due, ticket),
+            Message::Look(id, ticket) => self.look(id, ticket),
             Message::Loaded(id, loaded) => self.loaded(id, loaded),
             Message::Fetched(waiting, result) => self.fetched(*waiting, result),
             Message::Unspilled(id, result) => self.unspilled(id, result),

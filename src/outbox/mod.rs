@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::mpsc;
 
 use crate::adapter::{Adapter, Outcome, Request, Seen, SendSafety};
-use crate::bot::gauge::{Gauge, Ticket};
+use crate::bot::gauge::{Gauge, OpenPost, Ticket};
 use crate::clock::{Clock, TimeMs};
 use crate::commit::{Listeners, Settling};
 use crate::effect::{Call, Delivery, DeliveryState, Destination};
@@ -34,6 +34,8 @@ pub struct Outgoing {
     pub delivery: Delivery,
     /// Under way; `None` while it waits for its time.
     pub ticket: Option<Ticket>,
+    /// The routine that it is a post of waits for it.
+    pub post: Option<OpenPost>,
     /// It may have been sent before: the platform is asked first, where it can tell.
     pub in_doubt: bool,
 }

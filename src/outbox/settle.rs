@@ -132,7 +132,7 @@ impl Outbox {
         // Written before its outcome can be, because both go the same way.
         let _ = self.settlements.send((Write::Deliver(Box::new(tidying.clone())), None));
         let ticket = Some(self.gauge.ticket());
-        let outgoing = Outgoing { delivery: tidying, ticket, in_doubt: false };
+        let outgoing = Outgoing { delivery: tidying, ticket, post: None, in_doubt: false };
         let queue = self.queues.entry(outgoing.delivery.to.clone()).or_default();
         queue.waiting.push_front(outgoing);
     }

@@ -31,6 +31,7 @@ mod weight;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use api::every::check as times_of_script;
 pub use host::{InProcessHost, InlineHost};
 #[cfg(unix)]
 pub(crate) use limits::wall_limit;

@@ -56,7 +56,7 @@ impl Shape {
             Trigger::JoinRequest => Self::JoinRequest,
             Trigger::Reaction(_) => Self::Reaction,
             Trigger::Button => Self::Button,
-            Trigger::Timer(_) | Trigger::Every { .. } => Self::Timer,
+            Trigger::Timer(_) | Trigger::Every(_) => Self::Timer,
         }
     }
 }

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::{
     CheckinRow, CommunityRow, GroupRow, MemberRow, NewsItemRow, NewsSourceRow, PacketRows,
-    PostedRow, RuleVersionRow, StateRow, TimerRow, WarningRow,
+    PostedRow, RoutineRow, RuleVersionRow, RunRow, StateRow, TimerRow, WarningRow,
 };
 use crate::clock::TimeMs;
 use crate::id::{CommunityId, PersonId, TimerId};
@@ -32,8 +32,21 @@ pub struct CommunityRows {
     pub state: Vec<StateRow>,
     /// Timers.
     pub timers: Vec<TimerRow>,
+    /// Times of routines that were decided in the two days before the latest.
+    pub runs: Vec<RunRow>,
+    /// Routines made by command.
+    pub routines: Vec<RoutineRow>,
     /// News that was posted.
     pub posted: Vec<PostedRow>,
+}
+
+/// A time of a routine with what became of its posts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunOutcome {
+    /// What was decided.
+    pub run: RunRow,
+    /// Where to, the state, and why: a post each.
+    pub posts: Vec<(String, String, Option<String>)>,
 }
 
 /// What the newsroom knows.

@@ -140,6 +140,14 @@ pub trait Store: Send + Sync {
         except: &'a str,
     ) -> BoxFuture<'a, Result<Vec<DueTimer>, StoreError>>;
 
+    /// Timers that routines wait as: community, script, name and data.
+    fn routines_waiting(
+        &self,
+    ) -> BoxFuture<'_, Result<Vec<(CommunityId, ScriptName, String, String)>, StoreError>>;
+
+    /// Times of routines that were decided since then, the latest first, with their posts.
+    fn runs(&self, since: TimeMs, take: i64) -> BoxFuture<'_, Result<Vec<RunOutcome>, StoreError>>;
+
     /// What the newsroom knows.
     fn news(&self) -> BoxFuture<'_, Result<NewsRows, StoreError>>;
 

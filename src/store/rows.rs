@@ -51,6 +51,10 @@ pub struct TurnRows {
     pub timers_gone: Vec<TimerId>,
     /// News that was posted.
     pub posted: Vec<PostedRow>,
+    /// Times of routines that were decided.
+    pub runs: Vec<RunRow>,
+    /// Routines made by command, or taken away.
+    pub routines: Vec<RoutineRow>,
     /// What is to be sent.
     pub deliveries: Vec<Delivery>,
     /// Lines of the audit log.
@@ -80,6 +84,8 @@ impl TurnRows {
             timers: Vec::new(),
             timers_gone: Vec::new(),
             posted: Vec::new(),
+            runs: Vec::new(),
+            routines: Vec::new(),
             deliveries: Vec::new(),
             audit: Vec::new(),
         }
@@ -438,6 +444,59 @@ pub struct NewsItemRow {
     pub published_at: Option<TimeMs>,
     /// When it was first seen.
     pub seen_at: TimeMs,
+}
+
+/// A time of a routine and what became of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RunRow {
+    /// Whose.
+    pub community: CommunityId,
+    /// The script that handles it.
+    pub script: String,
+    /// The routine.
+    pub name: String,
+    /// Its time on the clock of the community, `2026-11-26T08:00:00`.
+    pub local: String,
+    /// 1 for the second of two moments with that time.
+    pub fold: u8,
+    /// The moment, Unix ms.
+    pub at: TimeMs,
+    /// When it was decided, Unix ms.
+    pub decided_at: TimeMs,
+    /// `ran`, `missed` or `skipped`.
+    pub state: &'static str,
+    /// 1 where it ran late.
+    pub late: u8,
+    /// Why it did not run.
+    pub reason: Option<String>,
+    /// What it posted unasked.
+    pub kind: Option<String>,
+    /// The turn that decided.
+    pub event: EventId,
+}
+
+/// The state of a time that ran.
+pub const RAN: &str = "ran";
+/// The state of a time that passed while nobody was there.
+pub const MISSED: &str = "missed";
+/// The state of a time that was left out on purpose.
+pub const SKIPPED: &str = "skipped";
+
+/// A routine that was made by command.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RoutineRow {
+    /// Whose.
+    pub community: CommunityId,
+    /// Its name.
+    pub name: String,
+    /// Its times; `None` takes it away.
+    pub cron: Option<String>,
+    /// What it says.
+    pub text: String,
+    /// Who made it.
+    pub author: Option<PersonId>,
+    /// When, Unix ms.
+    pub at: TimeMs,
 }
 
 /// A line of the audit log.

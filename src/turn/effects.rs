@@ -4,7 +4,7 @@ use super::Turn;
 use crate::clock::TimeMs;
 use crate::community::Warning;
 use crate::effect::{Call, Delivery, DeliveryState, Destination, Effect, Policy};
-use crate::event::{Element, EventKind, plain_text};
+use crate::event::{Element, EventKind};
 use crate::id::{GroupId, PersonId, Ref, ScriptName};
 use crate::report::Line;
 use crate::store::{AuditRow, TimerRow, WarningRow};
@@ -58,9 +58,11 @@ impl Turn {
                 self.reply(Some(script), content, only_for)?;
             }
             Effect::Say { group, content, slot } => {
-                let to = self.destination(group)?;
-                let call = Call::Send { content, reply_to: None, only_for: None, slot };
-                self.deliver(Some(script), to, call)?;
+                for to in self.places(group)? {
+                    let (content, slot) = (content.clone(), slot.clone());
+                    let call = Call::Send { content, reply_to: None, only_for: None, slot };
+                    self.deliver(Some(script), to, call)?;
+                }
             }
             Effect::Dm { person, content } => {
                 let to = self.direct(person)?;
@@ -321,7 +323,18 @@ impl Turn {
         });
     }
 
-    fn destination(&self, group: Option<GroupId>) -> Result<Destination, Skip> {
+    /// Where a post goes: a routine's to all groups that it is for.
+    pub(super) fn places(&self, group: Option<GroupId>) -> Result<Vec<Destination>, Skip> {
+        let Some(routine) = self.routine.as_ref().filter(|_| group.is_none()) else {
+            return self.destination(group).map(|to| vec![to]);
+        };
+        let is_for = |group: &Ref| routine.groups.is_empty() || routine.groups.contains(group);
+        let groups = self.world.groups_of(self.community.id).into_iter().filter(is_for);
+        let found: Vec<Destination> = groups.map(Destination::Group).collect();
+        if found.is_empty() { Err("there is no group for it") } else { Ok(found) }
+    }
+
+    pub(super) fn destination(&self, group: Option<GroupId>) -> Result<Destination, Skip> {
         match group.or(self.event.group) {
             Some(id) => {
                 let place = self.world.group(id).ok_or("no such group")?;
@@ -353,76 +366,6 @@ impl Turn {
         }
     }
 
-    fn line_of(&self, effect: &Effect) -> Option<Line> {
-        let name = |person: &PersonId| self.name_of(*person);
-        let here = |group: Option<GroupId>| {
-            let to = self.destination(group).ok();
-            to.map_or_else(|| Ref::new("nowhere", 0), |to| to.reference().clone())
-        };
-        Some(match effect {
-            Effect::Reply { content, private } => self.said(content, *private),
-            Effect::Say { group, content, .. } => Line::Said {
-                group: here(*group),
-                text: shown(content),
-                buttons: buttons(content),
-                only_for: None,
-            },
-            Effect::Dm { person, content } => {
-                Line::Wrote { member: name(person), text: shown(content) }
-            }
-            Effect::Card { content, .. } => {
-                Line::Card { group: here(None), text: shown(content), buttons: buttons(content) }
-            }
-            Effect::Delete { reason } => Line::Deleted { reason: reason.clone() },
-            Effect::React { emoji } => Line::Reacted { emoji: emoji.clone() },
-            Effect::Pin => Line::Pinned,
-            Effect::Warn { person, reason, .. } => {
-                Line::Warned { member: name(person), reason: reason.clone() }
-            }
-            Effect::Mute { person, duration_ms, reason } => Line::Muted {
-                member: name(person),
-                duration_ms: *duration_ms,
-                reason: reason.clone(),
-            },
-            Effect::Unmute { person } => Line::Unmuted { member: name(person) },
-            Effect::Kick { person, reason } => {
-                Line::Kicked { member: name(person), reason: reason.clone() }
-            }
-            Effect::Ban { person, reason } => {
-                Line::Banned { member: name(person), reason: reason.clone() }
-            }
-            Effect::SetAdmin { person, on } => Line::AdminSet { member: name(person), on: *on },
-            Effect::Rename { person, name: new } => {
-                Line::Renamed { member: name(person), name: new.clone() }
-            }
-            Effect::Admit { yes, reason } => {
-                let actor = self.event.envelope.actor.as_ref();
-                let member = actor.map_or_else(String::new, |actor| actor.name.clone());
-                Line::Admitted { member, yes: *yes, reason: reason.clone() }
-            }
-            Effect::Tag { person, tag } => Line::Tagged { member: name(person), tag: tag.clone() },
-            Effect::Untag { person, tag } => {
-                Line::Untagged { member: name(person), tag: tag.clone() }
-            }
-            Effect::After { .. } => return None,
-        })
-    }
-
-    /// The line of an answer.
-    pub(super) fn said(&self, content: &[Element], private: bool) -> Line {
-        let only_for =
-            private.then_some(self.event.person).flatten().map(|person| self.name_of(person));
-        match self.destination(None) {
-            Ok(Destination::Group(group)) => {
-                Line::Said { group, text: shown(content), buttons: buttons(content), only_for }
-            }
-            _ => {
-                let member = self.event.person.map(|person| self.name_of(person));
-                Line::Wrote { member: member.unwrap_or_default(), text: shown(content) }
-            }
-        }
-    }
-
     /// Removes the timer that brought this event; it was due.
     pub fn consume_timer(&mut self, timer: crate::id::TimerId) -> bool {
         let was_there = self.community.timers.contains_key(&timer);
@@ -434,32 +377,6 @@ impl Turn {
     pub(super) fn cooldown_end(&self, cooldown_ms: i64) -> TimeMs {
         self.now + cooldown_ms
     }
-}
-
-/// The text of an outgoing message with mentions spelled out.
-pub(super) fn shown(content: &[Element]) -> String {
-    let mut text = String::new();
-    for element in content {
-        match element {
-            Element::Mention { name, .. } => {
-                text.push('@');
-                text.push_str(name);
-            }
-            Element::MentionAll => text.push_str("@all"),
-            other => text.push_str(&plain_text(std::slice::from_ref(other))),
-        }
-    }
-    text
-}
-
-fn buttons(content: &[Element]) -> Vec<String> {
-    content
-        .iter()
-        .filter_map(|element| match element {
-            Element::Button { label, .. } => Some(label.clone()),
-            _ => None,
-        })
-        .collect()
 }
 
 fn is_visible(effect: &Effect) -> bool {

@@ -55,7 +55,7 @@ impl Turn {
     /// Ends the turn. `answer` is `None` when no handler matched.
     pub fn finish(mut self: Box<Self>, dispatch: &Dispatch, answer: Option<Answer>) -> Finished {
         let outcomes = answer.map(|answer| answer.outcomes).unwrap_or_default();
-        let mut notices = Vec::new();
+        let mut notices = std::mem::take(&mut self.notices);
         for (run, outcome) in outcomes.iter().enumerate() {
             self.end_run(run, outcome, dispatch, &mut notices);
         }
@@ -293,6 +293,8 @@ impl Turn {
         rows.timers = made.timers;
         rows.timers_gone = made.timers_gone;
         rows.posted = made.posted;
+        rows.runs = made.runs;
+        rows.routines = made.routines;
         rows.audit = made.audit;
         rows.deliveries = std::mem::take(&mut self.deliveries);
         rows

@@ -3,8 +3,8 @@
 use crate::id::{PersonId, TimerId};
 use crate::ledger::Transfer;
 use crate::store::{
-    AccountRow, AuditRow, CheckinRow, PacketRow, PostedRow, RuleAckRow, RuleVersionRow, ShareRow,
-    StateRow, TimerRow, WarningRow,
+    AccountRow, AuditRow, CheckinRow, PacketRow, PostedRow, RoutineRow, RuleAckRow, RuleVersionRow,
+    RunRow, ShareRow, StateRow, TimerRow, WarningRow,
 };
 
 macro_rules! made {
@@ -48,6 +48,10 @@ made! {
     checkins: CheckinRow,
     /// Versions of the rules.
     rule_versions: RuleVersionRow,
+    /// Times of routines.
+    runs: RunRow,
+    /// Routines by command.
+    routines: RoutineRow,
     /// Acceptances.
     rule_acks: RuleAckRow,
     /// Warnings.

@@ -12,14 +12,18 @@ mod made;
 mod news;
 mod packets;
 mod points;
+mod routine_calls;
+mod routines;
 mod rules;
 mod state;
+mod told;
 mod world;
 
 pub use finish::{Finished, NO_ARCHIVE, event_row, forget_text};
 pub use local::{LocalTime, LocalTimes};
 pub use made::Made;
 pub use packets::EXPIRED;
+pub use routines::{LOOK, RoutineDue, is_in_step};
 pub use world::{GroupPlace, LedgerNumbers, Numbers, Places, Platform, World};
 
 use std::any::Any;
@@ -35,9 +39,10 @@ use crate::id::{PacketId, PersonId, TimerId};
 use crate::ledger::{Cause, LedgerUndo, Packet, PacketState};
 use crate::news::ItemId;
 use crate::refusal::Refusal;
-use crate::report::Line;
+use crate::report::{Line, Notice};
+use crate::routine::Routine;
 use crate::script::protocol::{HostCall, HostCalls, HostReply, Run};
-use crate::store::{PacketRows, PersonRow, PointsEntry, TimerRow};
+use crate::store::{PacketRows, PersonRow, PointsEntry, RoutineRow, TimerRow};
 use crate::value::Value;
 
 /// Something that memory does not hold and that the lane fetches before it runs the turn again.
@@ -107,6 +112,8 @@ pub enum Undo {
     State(StateKey, Option<Value>),
     /// News that was posted.
     Posted(ItemId),
+    /// A routine made by command before.
+    Routine(String, Option<RoutineRow>),
     /// A timer that was added.
     TimerAdded(TimerId),
     /// A timer that was removed.
@@ -142,10 +149,14 @@ pub struct Turn {
     pub made: Made,
     /// People seen for the first time; not taken back, because who spoke did speak.
     pub new_persons: Vec<PersonRow>,
+    /// The routine whose time has come.
+    pub routine: Option<Arc<Routine>>,
     /// What was fetched for this turn.
     pub fetched: HashMap<Need, Fetched>,
     /// What must be fetched before it runs again.
     pub need: Option<Need>,
+    /// What the people who run the bot should know.
+    pub notices: Vec<Notice>,
     /// What happened, by run; the core's own lines come first.
     pub lines: Vec<(Option<usize>, Line)>,
     /// Answers to host calls, for a replay.
@@ -181,8 +192,10 @@ impl Turn {
             runs: Vec::new(),
             made: Made::default(),
             new_persons: Vec::new(),
+            routine: None,
             fetched: HashMap::new(),
             need: None,
+            notices: Vec::new(),
             lines: Vec::new(),
             answers: Vec::new(),
             deliveries: Vec::new(),
@@ -271,6 +284,12 @@ impl Turn {
             }
             Undo::State(key, None) => {
                 community.state.remove(&key);
+            }
+            Undo::Routine(name, Some(row)) => {
+                community.routines.insert(name, row);
+            }
+            Undo::Routine(name, None) => {
+                community.routines.remove(&name);
             }
             Undo::Posted(id) => {
                 community.posted.remove(&id);

@@ -75,6 +75,15 @@ impl World {
     pub fn group(&self, id: GroupId) -> Option<GroupPlace> {
         self.places.read().expect("places are only replaced whole").by_id.get(&id).cloned()
     }
+
+    /// The groups of a community, in the order in which they were first seen.
+    pub fn groups_of(&self, community: crate::id::CommunityId) -> Vec<Ref> {
+        let places = self.places.read().expect("places are only replaced whole");
+        let mut groups: Vec<&GroupPlace> =
+            places.by_id.values().filter(|group| group.community == community).collect();
+        groups.sort_by_key(|group| group.id);
+        groups.into_iter().map(|group| group.reference.clone()).collect()
+    }
 }
 
 /// A group with its place in the world.

@@ -4,6 +4,7 @@
 //! of the shipped config.toml all read this table, so that a key is described in one place.
 
 mod limits;
+mod planned;
 mod sections;
 
 use std::collections::BTreeMap;
@@ -12,8 +13,11 @@ use std::path::PathBuf;
 use chrono_tz::Tz;
 
 use crate::id::Ref;
+use crate::routine::PostingSlot;
+use crate::routine::spec::{DayMinute, shown_minute};
 
 pub use limits::{EFFECT_WORDS, LIMITS};
+pub use planned::{POSTING, ROUTINE, SLOT};
 pub use sections::{BOT, COMMUNITY, NEWS, PRIVACY, ROLES, STORE};
 
 /// One key of a section that is read into a `T`.
@@ -76,6 +80,14 @@ pub enum Kind {
     StoreUrl,
     /// A filter of the log.
     LogFilter,
+    /// A time of day, `08:30`.
+    Clock,
+    /// Times of a routine: a cron expression.
+    Cron,
+    /// One of these words.
+    OneOf(&'static [&'static str]),
+    /// A list of short names.
+    Words,
     /// A list of `platform:id`.
     Refs,
     /// A table of counts by effect.
@@ -95,6 +107,10 @@ impl Kind {
             Self::Locale => "a language as text",
             Self::Folder => "a folder as text",
             Self::StoreUrl => "an address as text",
+            Self::Clock => "a time of day as text",
+            Self::Cron => "times as text",
+            Self::OneOf(_) => "a word as text",
+            Self::Words => "a list of names",
             Self::Refs => "a list of references",
             Self::Counts { .. } => "a table of whole numbers",
         }
@@ -104,7 +120,7 @@ impl Kind {
 /// A value that has been checked against its [`Kind`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KeyValue {
-    /// For `Text`, `Name`, `Locale`, `StoreUrl` and `LogFilter`.
+    /// For `Text`, `Name`, `Locale`, `StoreUrl`, `LogFilter`, `Cron` and `OneOf`.
     Text(String),
     /// For `Int`.
     Int(i64),
@@ -112,6 +128,10 @@ pub enum KeyValue {
     Zone(Tz),
     /// For `Folder`.
     Path(PathBuf),
+    /// For `Clock`.
+    Clock(DayMinute),
+    /// For `Words`.
+    Words(Vec<String>),
     /// For `Refs`.
     Refs(Vec<Ref>),
     /// For `Counts`.
@@ -126,6 +146,8 @@ impl std::fmt::Display for KeyValue {
             Self::Int(number) => write!(f, "{number}"),
             Self::Zone(zone) => write!(f, "{:?}", zone.name()),
             Self::Path(path) => write!(f, "{:?}", path.display().to_string()),
+            Self::Clock(minute) => write!(f, "{:?}", shown_minute(*minute)),
+            Self::Words(words) => f.debug_list().entries(words).finish(),
             Self::Refs(refs) => f.debug_list().entries(refs.iter().map(Ref::as_str)).finish(),
             Self::Counts(counts) => {
                 let pairs: Vec<_> = counts.iter().map(|(k, v)| format!("{k} = {v}")).collect();
@@ -144,13 +166,15 @@ pub const SECTIONS: &[&str] = &[
     "features",
     "rules",
     "news",
+    "posting",
+    "routine",
     "roles",
     "privacy",
     "limits",
 ];
 
 /// Sections that the design knows and this version does not.
-pub const LATER: &[(&str, &str)] = &[("web", "the web console"), ("posting", "planned posts")];
+pub const LATER: &[(&str, &str)] = &[("web", "the web console")];
 
 /// Languages of the catalogue.
 pub const LOCALES: &[&str] = &["zh", "en"];
@@ -165,6 +189,9 @@ pub fn all() -> Vec<(KeyDoc, Option<KeyValue>)> {
     all.extend(described(STORE, &config.store));
     all.extend(described(COMMUNITY, &super::CommunityConfig::default()));
     all.extend(described(NEWS, &config.news));
+    all.extend(described(POSTING, &config.posting.common));
+    all.extend(described(SLOT, &PostingSlot::default()));
+    all.extend(described(ROUTINE, &super::RoutineConfig::default()));
     all.extend(described(ROLES, &config.roles));
     all.extend(described(PRIVACY, &config.privacy));
     all.extend(described(LIMITS, &config.limits));

@@ -55,7 +55,7 @@ macro_rules! role {
     };
 }
 
-const fn doc(
+pub(super) const fn doc(
     section: &'static str,
     name: &'static str,
     kind: Kind,
@@ -196,6 +196,21 @@ pub static COMMUNITY: &[Key<CommunityConfig>] = &[
         set: |of, value| {
             if let KeyValue::Text(text) = value {
                 of.locale = Some(text);
+            }
+        },
+    },
+    Key {
+        doc: doc(
+            "community",
+            "posting",
+            Kind::OneOf(&["quiet", "normal", "busy"]),
+            Applies::Live,
+            "How much is posted in it unasked; as in [posting] where absent.",
+        ),
+        get: |of| of.posting.clone().map(KeyValue::Text),
+        set: |of, value| {
+            if let KeyValue::Text(text) = value {
+                of.posting = Some(text);
             }
         },
     },

@@ -12,6 +12,7 @@ mod chance;
 mod checkin;
 mod command;
 mod effect;
+pub(super) mod every;
 mod event;
 mod group;
 mod help;
@@ -20,6 +21,7 @@ mod news;
 mod points;
 mod red_packet;
 mod register;
+mod routine;
 mod rules;
 mod state;
 mod text;
@@ -293,7 +295,7 @@ pub(super) struct Chapter {
 }
 
 /// The table.
-pub(super) static TABLE: [Chapter; 17] = [
+pub(super) static TABLE: [Chapter; 18] = [
     Chapter { title: "Registration: top level only", rows: register::ROWS },
     Chapter { title: "The event of a handler", rows: event::ROWS },
     Chapter { title: "Verbs of an event", rows: verbs::ROWS },
@@ -307,6 +309,7 @@ pub(super) static TABLE: [Chapter; 17] = [
     Chapter { title: "red_packet", rows: red_packet::ROWS },
     Chapter { title: "checkin", rows: checkin::ROWS },
     Chapter { title: "rules", rows: rules::ROWS },
+    Chapter { title: "routine", rows: routine::ROWS },
     Chapter { title: "state", rows: state::ROWS },
     Chapter { title: "words", rows: words::ROWS },
     Chapter { title: "news", rows: news::ROWS },
@@ -323,4 +326,4 @@ pub(super) const LATER_SPACES: [&str; 8] =
     ["score", "tag", "poll", "chain", "invite", "order", "ticket", "plan"];
 
 /// Functions of later versions.
-pub(super) const LATER_FUNCTIONS: [&str; 5] = ["every", "ask", "reject", "finish", "on_webhook"];
+pub(super) const LATER_FUNCTIONS: [&str; 4] = ["ask", "reject", "finish", "on_webhook"];

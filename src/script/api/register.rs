@@ -5,7 +5,7 @@ use super::super::fault::{Fault, Outcome};
 use super::super::manifest::Registry;
 use super::super::pattern;
 use super::super::protocol::Trigger;
-use super::{Call, Place, Row, Run, Ty, command, opt, par};
+use super::{Call, Place, Row, Run, Ty, command, every, opt, par};
 
 pub(super) static ROWS: &[Row] = &[
     row(
@@ -94,6 +94,18 @@ pub(super) static ROWS: &[Row] = &[
             registry.add(call, 1, Trigger::Timer(name))
         },
         "Runs when a timer set with `after(delay, name)` comes due.",
+    ),
+    row(
+        "every",
+        &[par("times", Ty::Text), par("handler", Ty::Handler)],
+        every::plain,
+        "Runs at set times: five fields as in crontab(5), `\"30 8 * * 1-5\"`, or `@daily` and its kin, on the clock of the community; or the name of a setting that holds them, so that config.toml can change them.",
+    ),
+    row(
+        "every",
+        &[par("times", Ty::Text), par("options", Ty::Map), par("handler", Ty::Handler)],
+        every::with_options,
+        "The same with options: `name` (needed where a script has several), `missed` (\"once\" \"skip\" \"all\"), `window` (\"2h\": how late it may run), `not_after` (\"22:30\"), `overlap` (\"skip\" \"queue_one\" \"allow\"), `jitter` (\"5m\"), `kind` (what it posts unasked, such as \"news\"; it keeps to the slots and the budget of `[posting]`), `priority` (0–9).",
     ),
     row(
         "setting",

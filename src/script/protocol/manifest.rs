@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::id::ScriptName;
+use crate::routine::RoutineSpec;
 use crate::value::{Value, ValueMap};
 
 /// A script as it was read from disk.
@@ -133,13 +134,8 @@ pub enum Trigger {
     Button,
     /// A timer of this name.
     Timer(String),
-    /// A cron expression with its options.
-    Every {
-        /// Five fields.
-        cron: String,
-        /// Options as written.
-        options: ValueMap,
-    },
+    /// The times of a routine.
+    Every(Box<RoutineSpec>),
 }
 
 /// A command: pattern and options.

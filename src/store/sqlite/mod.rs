@@ -9,6 +9,7 @@ mod commit;
 mod health;
 mod news;
 mod read;
+mod routine;
 mod sql;
 mod tally;
 mod trip;
@@ -30,7 +31,7 @@ use tally::Tallies;
 
 use super::{
     CommunityRows, DueTimer, EventRow, NewsItemRow, NewsRows, NewsSourceRow, PacketRows,
-    PointsEntry, Start, Store, StoreError, StoreHealth, Verification, Write,
+    PointsEntry, RunOutcome, Start, Store, StoreError, StoreHealth, Verification, Write,
 };
 use crate::adapter::BoxFuture;
 use crate::clock::TimeMs;
@@ -312,6 +313,16 @@ impl Store for Sqlite {
         except: &'a str,
     ) -> BoxFuture<'a, Result<Vec<DueTimer>, StoreError>> {
         Box::pin(async move { health::timers_of(&mut *self.reader().await, scripts, except).await })
+    }
+
+    fn routines_waiting(
+        &self,
+    ) -> BoxFuture<'_, Result<Vec<(CommunityId, ScriptName, String, String)>, StoreError>> {
+        Box::pin(async move { routine::waiting(&mut *self.reader().await).await })
+    }
+
+    fn runs(&self, since: TimeMs, take: i64) -> BoxFuture<'_, Result<Vec<RunOutcome>, StoreError>> {
+        Box::pin(async move { routine::runs(&mut *self.reader().await, since, take).await })
     }
 
     fn news(&self) -> BoxFuture<'_, Result<NewsRows, StoreError>> {

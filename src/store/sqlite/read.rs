@@ -107,6 +107,8 @@ pub(super) async fn community(db: &mut SqliteConnection, id: CommunityId) -> Res
         state: state(db, id).await?,
         timers: timers(db, id).await?,
         posted: super::news::posted(db, id).await?,
+        runs: super::routine::lately(db, id).await?,
+        routines: super::routine::made(db, id).await?,
     })
 }
 

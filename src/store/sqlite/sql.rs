@@ -95,13 +95,25 @@ pub(super) static SETTLE: Bulk = Bulk::new(
 const POSTED: &str = "INSERT INTO news_posted(community, item, title, event, at)
   SELECT value->>'community', value->>'item', value->>'title', value->>'event', value->>'at'
   FROM json_each(?)";
+const RUN: &str = "INSERT INTO routine_run(community, script, name, local, fold, at, decided_at,
+    state, late, reason, kind, event)
+  SELECT value->>'community', value->>'script', value->>'name', value->>'local', value->>'fold',
+    value->>'at', value->>'decided_at', value->>'state', value->>'late', value->>'reason',
+    value->>'kind', value->>'event' FROM json_each(?)";
+const MADE: &str = "INSERT INTO routine_made(community, name, cron, text, author, at)
+  SELECT value->>'community', value->>'name', value->>'cron', value->>'text', value->>'author',
+    value->>'at' FROM json_each(?) WHERE value->>'cron' IS NOT NULL
+  ON CONFLICT(community, name) DO UPDATE SET cron = excluded.cron, text = excluded.text,
+    author = excluded.author, at = excluded.at";
+const UNMADE: &str = "DELETE FROM routine_made WHERE (community, name) IN
+  (SELECT value->>'community', value->>'name' FROM json_each(?) WHERE value->>'cron' IS NULL)";
 const AUDIT: &str = "INSERT INTO audit(event, community, at, actor, action, object, detail)
   SELECT value->>'event', value->>'community', value->>'at', value->>'actor', value->>'action',
     value->>'object', value->>'detail' FROM json_each(?)";
 
 /// What few batches write, before the events and after them.
 pub(super) const FIRST: [&str; 6] = [COMMUNITY, GROUP, PERSON, ACCOUNT, MEMBER, LEFT_UNDONE];
-pub(super) const LAST: [&str; 14] = [
+pub(super) const LAST: [&str; 17] = [
     LEDGER_ACCOUNT,
     TRANSFER,
     PACKET,
@@ -115,6 +127,9 @@ pub(super) const LAST: [&str; 14] = [
     TIMER,
     TIMER_GONE,
     POSTED,
+    RUN,
+    MADE,
+    UNMADE,
     AUDIT,
 ];
 /// Everything, in an order that satisfies the foreign keys. A delivery stands before its outcome,

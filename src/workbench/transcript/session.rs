@@ -75,11 +75,13 @@ impl CaseSetup<'_> {
             groups: front.groups.iter().map(|name| Room::reference(name)).collect(),
             timezone: Some(front.timezone),
             locale: Some(front.locale.clone()),
+            posting: None,
             scripts: ScriptTables::default(),
         }];
         if self.home.is_some() {
             config.path.clone_from(&self.path);
             config.roles.clear();
+            config.routines.clear();
             config.scripts = ScriptTables::default();
         }
         config
