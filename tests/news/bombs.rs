@@ -69,7 +69,7 @@ fn full_of(piece: &str) -> String {
 const BOMBS: [(&str, &str); 27] = [
     ("/gzip-of-256-mebibytes", "larger than 2 MiB"),
     ("/gzip-of-gzip", "no feed"),
-    ("/gzip-of-nothing-for-ever", "2 MiB"),
+    ("/gzip-of-nothing-for-ever", "2 MiB|within"),
     ("/billion-laughs", ""),
     ("/external-entity", ""),
     ("/external-doctype", ""),
@@ -259,7 +259,8 @@ async fn every_bomb_ends_in_bounded_time_and_memory() {
         let kib: u64 = parts.next().unwrap().parse().unwrap();
         let said = parts.next().unwrap();
         table += &format!("{path:28} {ms:6} ms {kib:7} KiB  {said}\n");
-        assert!(said.contains(if why.is_empty() { "read" } else { why }), "{path}: {said}");
+        let mut reasons = if why.is_empty() { "read" } else { why }.split('|');
+        assert!(reasons.any(|why| said.contains(why)), "{path}: {said}");
         assert!(!said.contains("root:"), "{path}: {said}");
         assert!(kib <= GROWTH_MAX_KIB, "{path} took {kib} KiB\n{table}");
         assert!(ms <= TOTAL_MS + 2 * 2_000 + 1_000, "{path} took {ms} ms\n{table}");
