@@ -20,14 +20,16 @@ mod newsroom;
 pub mod parse;
 mod plain;
 mod repair;
+mod source;
 
 use std::collections::BTreeSet;
 
 pub use desk::{Desk, NEWS_MS, PICK_MAX, Pick, Posted, Shelf, Shelves, pick};
 pub use fetch::{FEED_MAX, FILE, Failure, Fetch, Fetched, Known, Payload, Sources};
 pub use item::{Bigrams, Item, ItemId, canonical};
-pub use newsroom::{Newsroom, NewsroomParts, shown};
+pub use newsroom::{Newsroom, NewsroomParts};
 pub use plain::plain;
+pub use source::shown;
 
 use crate::config::Resolved;
 use crate::script::protocol::Manifest;

@@ -5,10 +5,12 @@
 //! appears here, and no SQL outside this folder.
 
 mod answers;
+mod news_rows;
 mod rows;
 pub mod sqlite;
 
 pub use answers::*;
+pub use news_rows::*;
 pub use rows::*;
 
 use std::sync::Arc;
