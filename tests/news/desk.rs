@@ -293,3 +293,33 @@ async fn what_grows_old_is_no_news_and_leaves_the_desk() {
     assert_eq!(count(&stage.database(), "SELECT count(*) FROM news_item").await, 0);
     bot.stop().await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_mark_is_given_once_and_goes_with_its_handler() {
+    let mut stage = Stage::new(&[FEED]);
+    stage.feeds.say(FEED, Ok(feed("one", 0..6, START)));
+    let text = format!(
+        "//! 记号\nsetting(\"feeds\", [\"{FEED}\"]);\n\
+         command(\"坏\", |c| {{ news::mark(news::pick(3)); throw \"坏了\"; }});\n\
+         command(\"拒\", |c| {{ news::mark(news::pick(3)); refuse(\"busy\"); }});\n\
+         command(\"好\", |c| {{\n\
+             let items = news::pick(3);\n\
+             let first = news::mark(items).len();\n\
+             let second = news::mark(items).len();\n\
+             c.reply(`${{items[0].url}} ${{first}} ${{second}} ${{news::pick(20).len()}}`);\n\
+         }});\n"
+    );
+    let mut setup = Setup::new(vec![script("marks", &text)]);
+    setup.clock = stage.clock.clone();
+    setup.feeds = Some(stage.feeds.clone());
+    let platform = Platform::willing();
+    let bot = setup.start(stage.open().await, &platform).await;
+    bot.fire_due().await;
+    for text in ["坏", "拒", "好"] {
+        stage.say(&bot, "g", text).await;
+    }
+    let said: Vec<String> = platform.said().into_iter().map(|(_, text)| text).collect();
+    assert!(said.contains(&"https://one.example/0 3 0 3".to_owned()), "{said:?}");
+    bot.stop().await.unwrap();
+    assert_eq!(count(&stage.database(), "SELECT count(*) FROM news_posted").await, 3);
+}
