@@ -13,7 +13,8 @@ use qundao::effect::{Delivery, Destination};
 use qundao::id::{CommunityId, PersonId, Ref, ScriptName, TimerId};
 use qundao::store::{
     CommunityRows, EventRow, NewsItemRow, NewsRows, NewsSourceRow, PacketRows, PointsEntry,
-    RunOutcome, Start, Store, StoreError, StoreHealth, Verification, Write,
+    RoutineRow, RoutineTimer, RunOutcome, Start, Store, StoreError, StoreHealth, Verification,
+    Write,
 };
 use tokio::sync::oneshot;
 use world::{Platform, Setup, in_time, message, number, peek, script, seed, shipped, sqlite};
@@ -97,8 +98,12 @@ impl Store for Faulty {
     fn close(&self) -> BoxFuture<'_, ()> {
         self.inner.close()
     }
-    fn routines_waiting(&self) -> BoxFuture<'_, R<Vec<(CommunityId, ScriptName, String, String)>>> {
+    fn routines_waiting(&self) -> BoxFuture<'_, R<Vec<RoutineTimer>>> {
         self.inner.routines_waiting()
+    }
+
+    fn routines_made(&self) -> BoxFuture<'_, R<Vec<RoutineRow>>> {
+        self.inner.routines_made()
     }
 
     fn runs(&self, since: TimeMs, take: i64) -> BoxFuture<'_, R<Vec<RunOutcome>>> {

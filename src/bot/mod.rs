@@ -7,6 +7,7 @@ mod seed;
 mod start;
 mod stop;
 pub mod timers;
+mod watch;
 
 pub use seed::SeedMember;
 

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::gauge::Gauge;
 use super::reload::Scripts;
 use super::timers::Timers;
+use super::watch::Watcher;
 use super::{Bot, Parts, condemn, fire_due};
 use crate::adapter::{Adapter, SendSafety};
 use crate::clock::Clock;
@@ -24,9 +25,6 @@ use crate::report::Notice;
 use crate::store::{Settlement, Store, StoreError, Write};
 use crate::turn::{Numbers, Places, Platform, World};
 
-/// Longest wait before the wall clock is looked at again: timers follow it, not the machine's
-/// uptime, which stands still while the machine sleeps.
-const LOOK_AGAIN_MS: i64 = 30_000;
 /// How often old texts and keys are forgotten, ms.
 const HOUSEKEEPING_MS: u64 = 3_600_000;
 /// Keys are needed as long as a platform may repeat an event; days.
@@ -139,9 +137,14 @@ impl Bot {
             tokio::spawn(housekeep(store.clone(), clock.clone(), shared_config.clone())),
         ];
         if clock.flows() {
-            let watch =
-                watch_timers(timers.clone(), gauge.clone(), lanes_tx.clone(), clock.clone());
-            tasks.push(tokio::spawn(watch));
+            let watcher = Watcher {
+                timers: timers.clone(),
+                gauge: gauge.clone(),
+                lanes: lanes_tx.clone(),
+                clock: clock.clone(),
+                notices: notices.clone(),
+            };
+            tasks.push(tokio::spawn(watcher.run()));
             tasks.push(tokio::spawn(newsroom.clone().run()));
         }
         // What was due while the bot was down goes before anything new.
@@ -274,25 +277,6 @@ fn take_up(
                 let post = Some(gauge.post(delivery.event));
                 let _ = outbox.send(Outgoing { post, delivery, ticket, in_doubt: was_sending });
             }
-        }
-    }
-}
-
-/// Fires timers as time passes.
-async fn watch_timers(
-    timers: Arc<Timers>,
-    gauge: Arc<Gauge>,
-    lanes: mpsc::UnboundedSender<Message>,
-    clock: Arc<dyn Clock>,
-) {
-    loop {
-        let now = clock.now();
-        fire_due(&timers, &gauge, &lanes, now);
-        let wait =
-            timers.next_due().map_or(LOOK_AGAIN_MS, |due| (due - now).clamp(1, LOOK_AGAIN_MS));
-        tokio::select! {
-            () = tokio::time::sleep(std::time::Duration::from_millis(wait as u64)) => {}
-            () = timers.changed.notified() => {}
         }
     }
 }

@@ -142,6 +142,19 @@ pub async fn open_store(config: &Config) -> Result<Arc<dyn Store>, StoreError> {
     Ok(Arc::new(Sqlite::open(&config.bot.data.join(path)).await?))
 }
 
+/// Opens the store for questions alone, beside a bot that runs; `None` where there is none yet.
+///
+/// # Errors
+/// What the store says.
+pub async fn look_at_store(config: &Config) -> Result<Option<Sqlite>, StoreError> {
+    let path = config.store.url.strip_prefix("sqlite:").unwrap_or(&config.store.url);
+    let path = config.bot.data.join(path);
+    if !path.is_file() {
+        return Ok(None);
+    }
+    Sqlite::look(&path).await.map(Some)
+}
+
 /// Checks every ledger of the store.
 ///
 /// # Errors

@@ -9,6 +9,8 @@ mod init;
 mod ledger;
 mod log;
 mod run;
+mod runs;
+mod schedule;
 mod serve;
 mod test;
 
@@ -69,6 +71,18 @@ pub enum Command {
         /// What to do with it
         #[command(subcommand)]
         command: LedgerCommand,
+    },
+    /// Show what is planned · 接下来有哪些定时
+    Schedule {
+        /// How far to look, such as 7d or 12h
+        #[arg(long, value_name = "SPAN", default_value = "7d", value_parser = span)]
+        next: i64,
+    },
+    /// Show what ran, what did not, and why · 定时的记录
+    Runs {
+        /// How far to look back, such as 7d or 12h
+        #[arg(long, value_name = "SPAN", default_value = "2d", value_parser = span)]
+        last: i64,
     },
     /// Write a folder to start from; overwrites nothing · 生成起步目录
     Init {
@@ -158,6 +172,8 @@ impl Args {
             Some(Command::Check) => check::run(&self),
             Some(Command::Test { files, accept }) => test::run(&self, files, *accept),
             Some(Command::Ledger { command: LedgerCommand::Verify }) => ledger::verify(&self),
+            Some(Command::Schedule { next }) => schedule::run(&self, *next),
+            Some(Command::Runs { last }) => runs::run(&self, *last),
             Some(Command::Init { dir }) => init::run(dir),
             Some(Command::Doctor) => doctor::run(&self),
             #[cfg(unix)]
@@ -171,6 +187,13 @@ impl Args {
         };
         end.into()
     }
+}
+
+/// A span of time, ms.
+fn span(text: &str) -> Result<i64, String> {
+    crate::script::duration::parse(text)
+        .filter(|ms| *ms > 0)
+        .ok_or_else(|| format!("`{text}` is no span of time: write for example 7d or 12h"))
 }
 
 /// Prints to standard output. A reader who has gone (`| head`) is no mistake of ours.

@@ -7,7 +7,7 @@ use super::{
     PostedRow, RoutineRow, RuleVersionRow, RunRow, StateRow, TimerRow, WarningRow,
 };
 use crate::clock::TimeMs;
-use crate::id::{CommunityId, PersonId, TimerId};
+use crate::id::{CommunityId, PersonId, ScriptName, TimerId};
 
 /// A community as it was last committed.
 #[derive(Clone, Debug, Default)]
@@ -39,6 +39,9 @@ pub struct CommunityRows {
     /// News that was posted.
     pub posted: Vec<PostedRow>,
 }
+
+/// A timer that a routine waits as: community, script, name and data.
+pub type RoutineTimer = (CommunityId, ScriptName, String, String);
 
 /// A time of a routine with what became of its posts.
 #[derive(Clone, Debug, PartialEq, Eq)]

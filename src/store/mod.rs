@@ -142,10 +142,11 @@ pub trait Store: Send + Sync {
         except: &'a str,
     ) -> BoxFuture<'a, Result<Vec<DueTimer>, StoreError>>;
 
-    /// Timers that routines wait as: community, script, name and data.
-    fn routines_waiting(
-        &self,
-    ) -> BoxFuture<'_, Result<Vec<(CommunityId, ScriptName, String, String)>, StoreError>>;
+    /// Timers that routines wait as.
+    fn routines_waiting(&self) -> BoxFuture<'_, Result<Vec<RoutineTimer>, StoreError>>;
+
+    /// Routines made by command, of all communities.
+    fn routines_made(&self) -> BoxFuture<'_, Result<Vec<RoutineRow>, StoreError>>;
 
     /// Times of routines that were decided since then, the latest first, with their posts.
     fn runs(&self, since: TimeMs, take: i64) -> BoxFuture<'_, Result<Vec<RunOutcome>, StoreError>>;

@@ -11,7 +11,7 @@ use crate::id::{PersonId, ScriptName};
 use crate::refusal::Refusal;
 use crate::report::{Line, Notice};
 use crate::script::protocol::{Answer, HostReply, RunEnd, RunOutcome, ScriptError};
-use crate::store::{EventRow, EventState, TouchRow, TurnRows};
+use crate::store::{EventRow, EventState, RunRow, TouchRow, TurnRows};
 use crate::text::{span, text};
 use crate::value::{Value, ValueMap};
 
@@ -293,11 +293,23 @@ impl Turn {
         rows.timers = made.timers;
         rows.timers_gone = made.timers_gone;
         rows.posted = made.posted;
-        rows.runs = made.runs;
+        rows.runs = self.posted(made.runs);
         rows.routines = made.routines;
         rows.audit = made.audit;
         rows.deliveries = std::mem::take(&mut self.deliveries);
         rows
+    }
+}
+
+impl Turn {
+    /// A routine that had nothing to say does not count against the budget of the day.
+    fn posted(&mut self, mut runs: Vec<RunRow>) -> Vec<RunRow> {
+        if self.deliveries.is_empty() {
+            let mine = self.event.id;
+            let all = runs.iter_mut().chain(&mut self.community.runs);
+            all.filter(|run| run.event == mine).for_each(|run| run.kind = None);
+        }
+        runs
     }
 }
 

@@ -331,6 +331,7 @@ fn given(routine: &Routine, slot: Slot, is_late: bool) -> Value {
     let text = routine.text.as_deref().map_or(Value::Unit, Value::from);
     Value::Map(ValueMap::from([
         ("name".to_owned(), routine.spec.name.as_str().into()),
+        ("day".to_owned(), slot.local.format("%Y-%m-%d").to_string().into()),
         ("time".to_owned(), slot.local.format("%H:%M").to_string().into()),
         ("late".to_owned(), Value::Bool(is_late)),
         ("text".to_owned(), text),

@@ -1,6 +1,10 @@
 //! Routines: their times against enumerators of others, and what becomes of each.
 
+#[path = "../world/mod.rs"]
+mod world;
+
 mod brute;
 mod croner;
 mod drawn;
 mod table;
+mod year;

@@ -309,6 +309,7 @@ pub(super) async fn housekeep(
             AND state IN('sent','failed','skipped')",
             keys_before,
         ),
+        ("DELETE FROM routine_run WHERE event < $1", keys),
         (
             "DELETE FROM event WHERE id < $1 AND state = 0
             AND NOT EXISTS(SELECT 1 FROM ledger_transfer t WHERE t.event = event.id)",

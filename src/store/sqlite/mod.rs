@@ -31,7 +31,8 @@ use tally::Tallies;
 
 use super::{
     CommunityRows, DueTimer, EventRow, NewsItemRow, NewsRows, NewsSourceRow, PacketRows,
-    PointsEntry, RunOutcome, Start, Store, StoreError, StoreHealth, Verification, Write,
+    PointsEntry, RoutineRow, RoutineTimer, RunOutcome, Start, Store, StoreError, StoreHealth,
+    Verification, Write,
 };
 use crate::adapter::BoxFuture;
 use crate::clock::TimeMs;
@@ -82,6 +83,19 @@ impl Sqlite {
         let checkpoints =
             Some(Checkpoints::start(copier, Arc::clone(&writer), Arc::clone(&tallies)));
         Ok(Self { writer, reader, checkpoints, accounts, tallies, _lock: Some(lock) })
+    }
+
+    /// Opens a file for questions, beside a process that works on it.
+    ///
+    /// # Errors
+    /// What SQLite says; also when the file is of an older version, which the next start brings up
+    /// to date.
+    pub async fn look(path: &Path) -> Result<Self, StoreError> {
+        let options = SqliteConnectOptions::new().filename(path).read_only(true);
+        let looker = options.busy_timeout(Duration::from_secs(5)).connect().await;
+        let writer = Arc::new(Mutex::new(looker.map_err(failure)?));
+        let (accounts, tallies) = <(BotAccounts, Arc<Tallies>)>::default();
+        Ok(Self { writer, reader: None, checkpoints: None, accounts, tallies, _lock: None })
     }
 
     /// A database that lives as long as this value.
@@ -315,10 +329,12 @@ impl Store for Sqlite {
         Box::pin(async move { health::timers_of(&mut *self.reader().await, scripts, except).await })
     }
 
-    fn routines_waiting(
-        &self,
-    ) -> BoxFuture<'_, Result<Vec<(CommunityId, ScriptName, String, String)>, StoreError>> {
+    fn routines_waiting(&self) -> BoxFuture<'_, Result<Vec<RoutineTimer>, StoreError>> {
         Box::pin(async move { routine::waiting(&mut *self.reader().await).await })
+    }
+
+    fn routines_made(&self) -> BoxFuture<'_, Result<Vec<RoutineRow>, StoreError>> {
+        Box::pin(async move { routine::all_made(&mut *self.reader().await).await })
     }
 
     fn runs(&self, since: TimeMs, take: i64) -> BoxFuture<'_, Result<Vec<RunOutcome>, StoreError>> {

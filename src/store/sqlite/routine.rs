@@ -6,7 +6,9 @@ use sqlx::sqlite::SqliteConnection;
 use super::failure;
 use crate::clock::TimeMs;
 use crate::id::{CommunityId, EventId, PersonId, ScriptName};
-use crate::store::{MISSED, RAN, RoutineRow, RunOutcome, RunRow, SKIPPED, StoreError};
+use crate::store::{
+    MISSED, RAN, RoutineRow, RoutineTimer, RunOutcome, RunRow, SKIPPED, StoreError,
+};
 
 type Result<T> = std::result::Result<T, StoreError>;
 
@@ -44,23 +46,32 @@ fn run(row: &sqlx::sqlite::SqliteRow) -> RunRow {
 }
 
 pub(super) async fn made(db: &mut SqliteConnection, id: CommunityId) -> Result<Vec<RoutineRow>> {
-    let sql = "SELECT name, cron, text, author, at FROM routine_made WHERE community = $1";
+    let sql = "SELECT name, cron, text, author, at, community FROM routine_made
+        WHERE community = $1";
     let rows = sqlx::query(sql).bind(id.0).fetch_all(db).await.map_err(failure)?;
-    let row = |row: &sqlx::sqlite::SqliteRow| RoutineRow {
-        community: id,
+    Ok(rows.iter().map(one_made).collect())
+}
+
+pub(super) async fn all_made(db: &mut SqliteConnection) -> Result<Vec<RoutineRow>> {
+    let sql = "SELECT name, cron, text, author, at, community FROM routine_made
+        ORDER BY community, name";
+    let rows = sqlx::query(sql).fetch_all(db).await.map_err(failure)?;
+    Ok(rows.iter().map(one_made).collect())
+}
+
+fn one_made(row: &sqlx::sqlite::SqliteRow) -> RoutineRow {
+    RoutineRow {
+        community: CommunityId(row.get(5)),
         name: row.get(0),
         cron: Some(row.get(1)),
         text: row.get(2),
         author: row.get::<Option<i64>, _>(3).map(PersonId),
         at: row.get(4),
-    };
-    Ok(rows.iter().map(row).collect())
+    }
 }
 
 /// Timers that routines wait as: whose, of which script, under which name, with what.
-pub(super) async fn waiting(
-    db: &mut SqliteConnection,
-) -> Result<Vec<(CommunityId, ScriptName, String, String)>> {
+pub(super) async fn waiting(db: &mut SqliteConnection) -> Result<Vec<RoutineTimer>> {
     let sql = "SELECT community, script, name, data FROM timer WHERE name LIKE '@%'";
     let rows = sqlx::query(sql).fetch_all(db).await.map_err(failure)?;
     let row = |row: &sqlx::sqlite::SqliteRow| {

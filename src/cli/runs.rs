@@ -1,0 +1,114 @@
+//! `qundao runs`: what ran, what did not, and why.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::{Args, End, complain, connect, runtime, say};
+use crate::clock::{Clock as _, SystemClock, TimeMs};
+use crate::config::Config;
+use crate::store::{RAN, RunOutcome, Store};
+
+/// Runs that are shown at most.
+const RUNS_MAX: i64 = 1000;
+
+/// A time of a routine and what became of it, for programs.
+#[derive(Debug, Serialize)]
+struct Run {
+    community: String,
+    script: String,
+    routine: String,
+    local: String,
+    at: TimeMs,
+    state: &'static str,
+    late: bool,
+    reason: Option<String>,
+    /// How many posts of each outcome, such as `failed (muted)`.
+    posts: BTreeMap<String, usize>,
+}
+
+/// Shows what was decided in the last `last_ms`.
+pub fn run(args: &Args, last_ms: i64) -> End {
+    let config = match connect::load_config(&args.config, args.color.is_on()) {
+        Ok(config) => config,
+        Err(problems) => {
+            complain(&problems);
+            return End::Problems;
+        }
+    };
+    let since = SystemClock::default().now() - last_ms;
+    match runtime().and_then(|runtime| runtime.block_on(runs(&config, since))) {
+        Ok(runs) if args.json => say(&format!("{}\n", serde_json::json!(runs))),
+        Ok(runs) if runs.is_empty() => say("no routine was due in that time\n"),
+        Ok(runs) => say(&runs.iter().map(shown).collect::<String>()),
+        Err(error) => {
+            complain(&format!("{error:#}"));
+            return End::NotStarted;
+        }
+    }
+    End::Well
+}
+
+async fn runs(config: &Config, since: TimeMs) -> anyhow::Result<Vec<Run>> {
+    let Some(store) = connect::look_at_store(config).await? else { return Ok(Vec::new()) };
+    let keys: BTreeMap<_, _> =
+        store.start().await?.communities.into_iter().map(|row| (row.id, row.key)).collect();
+    let found = store.runs(since, RUNS_MAX).await?;
+    let name = |key: &String| {
+        let own = config.communities.iter().find(|own| key.strip_prefix('=') == Some(&own.id));
+        own.map_or_else(|| key.clone(), |own| own.name.clone())
+    };
+    let run = |outcome: RunOutcome| Run {
+        community: keys.get(&outcome.run.community).map(name).unwrap_or_default(),
+        posts: counted(&outcome),
+        script: outcome.run.script,
+        routine: outcome.run.name,
+        local: outcome.run.local,
+        at: outcome.run.at,
+        state: outcome.run.state,
+        late: outcome.run.late != 0,
+        reason: outcome.run.reason,
+    };
+    Ok(found.into_iter().map(run).collect())
+}
+
+fn counted(outcome: &RunOutcome) -> BTreeMap<String, usize> {
+    let mut posts = BTreeMap::new();
+    for (_, state, reason) in &outcome.posts {
+        let word = match reason {
+            Some(reason) => format!("{state} ({reason})"),
+            None => state.clone(),
+        };
+        *posts.entry(word).or_insert(0) += 1;
+    }
+    posts
+}
+
+/// `2026-11-26 08:00 群岛 早报: 4 groups sent, 1 failed (muted)`
+fn shown(run: &Run) -> String {
+    let time = run.local.replace('T', " ");
+    let time = time.get(..16).unwrap_or(&time);
+    let what = if run.state == RAN {
+        let posts = run.posts.iter().enumerate().map(|(at, (word, count))| {
+            let groups = if at > 0 {
+                String::new()
+            } else if *count == 1 {
+                " group".to_owned()
+            } else {
+                " groups".to_owned()
+            };
+            format!("{count}{groups} {word}")
+        });
+        let posts: Vec<String> = posts.collect();
+        let late = if run.late { " (late)" } else { "" };
+        if posts.is_empty() {
+            format!("ran, and posted nothing{late}")
+        } else {
+            posts.join(", ") + late
+        }
+    } else {
+        let reason = run.reason.as_deref().unwrap_or("no reason was noted");
+        format!("{}: {reason}", run.state)
+    };
+    format!("{time} {} {}: {what}\n", run.community, run.routine)
+}
