@@ -11,6 +11,7 @@
 //! - [`community`], [`ledger`], [`moderation`]: the domain, pure
 //! - [`routine`]: what happens at set times: cron, time zones, missed runs, posting budget
 //! - [`store`]: the contract of the database, and SQLite behind it
+//! - [`news`]: feeds, fetched once for all communities and kept fresh for the scripts that ask
 //! - [`text`]: every sentence a member can read, in each language
 //! - [`bot`]: all of it wired together
 //! - [`workbench`]: check, test, doctor: what a manager uses before a rule goes live
@@ -38,9 +39,11 @@ pub mod outbox;
 pub mod community;
 pub mod ledger;
 pub mod moderation;
+pub mod news;
 pub mod routine;
 pub mod store;
 pub mod text;
+pub mod tls;
 pub mod bot;
 pub mod workbench;
 pub mod cli;

@@ -12,8 +12,9 @@ use qundao::clock::{Clock, SystemClock, TimeMs};
 use qundao::effect::{Delivery, Destination};
 use qundao::id::{CommunityId, PersonId, Ref, ScriptName, TimerId};
 use qundao::store::{
-    CommunityRows, EventRow, PacketRows, PointsEntry, RoutineRow, RoutineTimer, RunOutcome, Start,
-    Store, StoreError, StoreHealth, Verification, Write,
+    CommunityRows, EventRow, NewsItemRow, NewsRows, NewsSourceRow, PacketRows, PointsEntry,
+    RoutineRow, RoutineTimer, RunOutcome, Start, Store, StoreError, StoreHealth, Verification,
+    Write,
 };
 use tokio::sync::oneshot;
 use world::{Platform, Setup, in_time, message, number, peek, script, seed, shipped, sqlite};
@@ -91,6 +92,9 @@ impl Store for Faulty {
     fn health(&self, since: TimeMs) -> BoxFuture<'_, R<StoreHealth>> {
         self.inner.health(since)
     }
+    fn news(&self) -> BoxFuture<'_, R<NewsRows>> {
+        self.inner.news()
+    }
     fn close(&self) -> BoxFuture<'_, ()> {
         self.inner.close()
     }
@@ -113,6 +117,7 @@ impl Store for Faulty {
         timers_of(scripts: &'a [ScriptName], except: &'a str)
             -> R<Vec<(TimeMs, TimerId, CommunityId)>>;
         slot_of(to: &'a Destination, message: &'a str) -> R<Option<String>>;
+        keep_news(source: &'a NewsSourceRow, items: Option<&'a [NewsItemRow]>) -> R<()>;
         message_in(to: &'a Destination, slot: &'a str) -> R<Option<String>>;
     }
 }

@@ -26,6 +26,7 @@ use crate::config::Config;
 use crate::intake::Door;
 use crate::lane::Message;
 use crate::moderation::WordLists;
+use crate::news::{Fetch, Newsroom};
 use crate::outbox::OutboxDue;
 use crate::report::{Notice, TurnReport};
 use crate::script::protocol::{ScriptHost, Source};
@@ -52,6 +53,8 @@ pub struct Parts {
     pub sources: Vec<Source>,
     /// Word lists in force at the start.
     pub words: WordLists,
+    /// Where feeds come from.
+    pub feeds: Arc<dyn Fetch>,
     /// The platforms.
     pub adapters: Vec<Arc<dyn Adapter>>,
 }
@@ -66,6 +69,7 @@ pub struct Bot {
     lanes: mpsc::UnboundedSender<Message>,
     store: Arc<dyn Store>,
     world: Arc<World>,
+    newsroom: Arc<Newsroom>,
     config: Arc<RwLock<Arc<Config>>>,
     scripts: Arc<tokio::sync::Mutex<Scripts>>,
     reports: Arc<Listeners<Arc<TurnReport>>>,
@@ -125,12 +129,19 @@ impl Bot {
 
     /// When something that waits for the clock is next due, Unix ms.
     pub fn next_due(&self) -> Option<TimeMs> {
-        [self.timers.next_due(), self.outbox_due.next()].into_iter().flatten().min()
+        let due = [self.timers.next_due(), self.outbox_due.next(), self.newsroom.next_due()];
+        due.into_iter().flatten().min()
     }
 
     /// Offers every timer that is due by the clock. With a clock that flows this happens by
     /// itself; after the clock was moved it needs this call.
     pub async fn fire_due(&self) {
+        if self.clock.flows() {
+            self.newsroom.look();
+        } else {
+            // Before the timers, so that they find what is there at their moment.
+            self.newsroom.refresh().await;
+        }
         fire_due(&self.timers, &self.gauge, &self.lanes, self.clock.now());
         self.outbox_due.moved.notify_one();
         self.timers.changed.notify_one();

@@ -26,6 +26,8 @@ pub(super) struct Scripts {
     before: InForce,
     /// Versions that ended the script process too often, and why.
     condemned: Condemned,
+    /// Sources of news that the scripts in force name.
+    pub(super) feeds: BTreeSet<String>,
 }
 
 /// Versions that are not put in force again.
@@ -69,6 +71,7 @@ impl Bot {
         let config = Arc::new(live(&self.config(), config));
         let (changed, gone) = (prepared.changed.clone(), gone(&scripts.in_force, &prepared));
         let registry = scripts.swap(&config, prepared)?;
+        self.newsroom.follow(scripts.feeds.clone(), config.news.every_min);
         *self.world.limits.write().expect("limits are only replaced whole") =
             Arc::new(config.limits.clone());
         if let Some(words) = words {
@@ -155,6 +158,7 @@ impl Scripts {
             in_force: InForce::new(),
             before: InForce::new(),
             condemned: Condemned::new(),
+            feeds: BTreeSet::new(),
         }
     }
 
@@ -180,6 +184,7 @@ impl Scripts {
         let Prepared { in_force, left_out, .. } = prepared;
         let manifests: Vec<Manifest> = in_force.values().map(|(_, m)| m.clone()).collect();
         let resolved = crate::config::resolve(&without(config, &left_out), &manifests)?;
+        self.feeds = crate::news::followed(&resolved, &manifests);
         self.number += 1;
         let sources =
             in_force.iter().map(|(name, (source, _))| (name.clone(), source.clone())).collect();

@@ -16,8 +16,10 @@ use crate::clock::Clock;
 use crate::commit::{Committer, Figures, Listeners};
 use crate::config::Config;
 use crate::effect::{Call, Delivery, DeliveryState, Policy};
+use crate::id::EventId;
 use crate::intake::{Door, Intake};
 use crate::lane::{Lanes, Message};
+use crate::news::{Newsroom, NewsroomParts};
 use crate::outbox::{Outbox, OutboxDue, OutboxParts, Outgoing};
 use crate::report::Notice;
 use crate::store::{Settlement, Store, StoreError, Write};
@@ -35,7 +37,7 @@ impl Bot {
     /// # Errors
     /// A store that cannot be read, or settings that the scripts do not know.
     pub async fn start(parts: Parts) -> anyhow::Result<Self> {
-        let Parts { config, clock, secret, store, host, sources, words, adapters } = parts;
+        let Parts { config, clock, secret, store, host, sources, words, feeds, adapters } = parts;
         let start = store.start().await?;
         let world = Arc::new(World {
             numbers: Numbers::after(&start.numbers),
@@ -43,6 +45,7 @@ impl Bot {
             platforms: adapters.iter().map(|adapter| platform(&**adapter)).collect(),
             limits: RwLock::new(Arc::new(config.limits.clone())),
             words: RwLock::new(Arc::new(words)),
+            desk: Arc::default(),
             secret,
         });
         let mut scripts = Scripts::new(host.clone());
@@ -57,6 +60,17 @@ impl Bot {
         let reports: Arc<Listeners<_>> = Arc::default();
         let notices: Arc<Listeners<Notice>> = Arc::default();
         let figures = Arc::new(Figures::default());
+        let newsroom = Newsroom::open(NewsroomParts {
+            clock: clock.clone(),
+            store: store.clone(),
+            fetch: feeds,
+            desk: world.desk.clone(),
+            notices: notices.clone(),
+            seed: world.event_seed(EventId(0)),
+        })
+        .await?;
+        newsroom.follow(scripts.feeds.clone(), config.news.every_min);
+        newsroom.read_files().await;
         let outbox_due = Arc::new(OutboxDue::default());
         let shared_config = Arc::new(RwLock::new(config.clone()));
         let (door, offered) = Door::new(config.limits.mailboxes, gauge.clone());
@@ -131,6 +145,7 @@ impl Bot {
                 notices: notices.clone(),
             };
             tasks.push(tokio::spawn(watcher.run()));
+            tasks.push(tokio::spawn(newsroom.clone().run()));
         }
         // What was due while the bot was down goes before anything new.
         let _ = lanes_tx.send(Message::Resume(start.waiting));
@@ -157,6 +172,7 @@ impl Bot {
             lanes: lanes_tx,
             store,
             world,
+            newsroom,
             config: shared_config,
             scripts,
             reports,

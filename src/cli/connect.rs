@@ -1,5 +1,6 @@
 //! What the commands need of other parts, in one place: configuration, scripts, host, store.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -11,7 +12,7 @@ use crate::script::protocol::{Manifest, ScriptError, ScriptHost, ScriptLimits, S
 use crate::script::{InlineHost, diagnostic, lint, load as scripts};
 use crate::store::sqlite::Sqlite;
 use crate::store::{Store, StoreError, Verification};
-use crate::workbench::doctor::{Check, Health, backlog};
+use crate::workbench::doctor::{Check, Health, backlog, news};
 pub use crate::workbench::workspace::{Workspace, parts_of_case, words};
 
 /// Reads the configuration; the error is every problem, as a picture.
@@ -169,7 +170,7 @@ pub async fn verify_ledger(config: &Config) -> anyhow::Result<Verification> {
 const REMEMBERED_MS: TimeMs = 7 * 24 * 3_600_000;
 
 /// Opens the store and looks at it; a running bot is fine too, and said.
-pub async fn check_store(config: &Config, now: TimeMs) -> Vec<Check> {
+pub async fn check_store(config: &Config, now: TimeMs, feeds: &BTreeSet<String>) -> Vec<Check> {
     let store = match open_store(config).await {
         Ok(store) => store,
         Err(StoreError::InUse(why)) => {
@@ -195,6 +196,10 @@ pub async fn check_store(config: &Config, now: TimeMs) -> Vec<Check> {
     checks.extend(match store.health(now - REMEMBERED_MS).await {
         Ok(found) => backlog(&found, now),
         Err(error) => vec![Check::new("store", Health::Problem, error.to_string())],
+    });
+    checks.extend(match store.news().await {
+        Ok(found) => news(&found.sources, feeds, now),
+        Err(error) => vec![Check::new("news", Health::Problem, error.to_string())],
     });
     store.close().await;
     checks

@@ -1,5 +1,7 @@
 //! `qundao doctor`: every check with its outcome.
 
+use std::collections::BTreeSet;
+
 use super::{Args, End, connect, runtime, say};
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::Config;
@@ -17,11 +19,12 @@ pub fn run(args: &Args) -> End {
         Ok(config) => {
             let now = SystemClock::default().now();
             let mut checks = machine(&config, now);
-            checks.push(scripts(&config));
+            let (check, feeds) = scripts(&config);
+            checks.push(check);
             match runtime() {
                 Ok(runtime) => {
                     checks.push(runtime.block_on(connect::check_confinement(&config)));
-                    checks.extend(runtime.block_on(connect::check_store(&config, now)));
+                    checks.extend(runtime.block_on(connect::check_store(&config, now, &feeds)));
                 }
                 Err(error) => {
                     checks.push(Check::new("runtime", Health::Problem, format!("{error:#}")));
@@ -39,14 +42,19 @@ pub fn run(args: &Args) -> End {
     if is_bad { End::Problems } else { End::Well }
 }
 
-fn scripts(config: &Config) -> Check {
+/// How the scripts are, and which sources of news they name.
+fn scripts(config: &Config) -> (Check, BTreeSet<String>) {
     let (sources, mut unreadable) =
         crate::script::load::read(&config.bot.scripts, &config.bot.rules);
     let compiled = connect::compile(config, &sources).map(|(good, mut bad)| {
         bad.append(&mut unreadable);
         (good, bad)
     });
-    match compiled {
+    let feeds = compiled.as_ref().ok().and_then(|(good, _)| {
+        let resolved = crate::config::resolve(config, good).ok()?;
+        Some(crate::news::followed(&resolved, good))
+    });
+    let check = match compiled {
         Err(error) => Check::new("scripts", Health::Problem, format!("{error:#}")),
         Ok((good, bad)) => match bad.first() {
             None => Check::new("scripts", Health::Ok, format!("{} compile", good.len())),
@@ -55,5 +63,6 @@ fn scripts(config: &Config) -> Check {
                 Check::new("scripts", Health::Problem, found)
             }
         },
-    }
+    };
+    (check, feeds.unwrap_or_default())
 }

@@ -13,9 +13,12 @@ use crate::adapter::{ADAPTERS, Adapter};
 use crate::bot::{Bot, Parts, SeedMember, secret};
 use crate::clock::{Clock as _, SystemClock, TimeMs};
 use crate::config::Config;
+use crate::news::Sources;
+use crate::news::http::Http;
 use crate::report::Notice;
 use crate::value::Role;
 use crate::workbench::transcript::{CaseSetup, pipe};
+use crate::workbench::workspace::folder;
 
 /// How the bot is run, by what standard input is and which adapters are on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,6 +103,7 @@ async fn live(args: &Args, workspace: &Workspace, stage: Stage) -> anyhow::Resul
         host: connect::script_host(&config.limits.script).await?,
         sources: workspace.sources.clone(),
         words: connect::words(config).0,
+        feeds: Arc::new(Sources::with_web(folder(config), Http::default())),
         adapters: adapters(config, console.as_ref())?,
     };
     let bot = Bot::start(parts).await?;

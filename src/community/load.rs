@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use super::{Checkin, Community, Member, Rules, Scope, Warning};
 use crate::id::{AccountId, CommunityId, PacketId, PersonId, ScriptName, TransferId};
 use crate::ledger::{Account, AccountKey, Hold, Mode, Packet, PacketState, Share};
+use crate::news::{Bigrams, ItemId, Posted};
 use crate::store::{CommunityRows, PacketRows};
 
 impl Community {
@@ -40,6 +41,14 @@ impl Community {
                 community.state.insert((ScriptName::new(&row.script), scope, row.key), value);
             }
         }
+        community.posted = rows
+            .posted
+            .into_iter()
+            .map(|row| {
+                let posted = Posted { bigrams: Bigrams::of(&row.title), at: row.at };
+                (ItemId(row.item.into()), posted)
+            })
+            .collect();
         community.runs = rows.runs;
         community.routines = rows.routines.into_iter().map(|row| (row.name.clone(), row)).collect();
         community.timers = rows.timers.into_iter().map(|timer| (timer.id, timer)).collect();

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use crate::clock::TimeMs;
 use crate::id::{CommunityId, GroupId, PacketId, PersonId, Ref, ScriptName, TimerId};
 use crate::ledger::{AccountKey, Ledger, Packet};
+use crate::news::{ItemId, Posted};
 use crate::store::{RoutineRow, RunRow, TimerRow};
 use crate::value::{MemberView, Value};
 
@@ -106,6 +107,8 @@ pub struct Community {
     pub ledger: Ledger,
     /// Packets that are open, and the last that ended.
     pub packets: BTreeMap<PacketId, Packet>,
+    /// News that was posted here.
+    pub posted: HashMap<ItemId, Posted>,
     /// Latest check-ins.
     pub checkins: HashMap<PersonId, Checkin>,
     /// How many checked in on the latest day that anybody did.
@@ -143,6 +146,7 @@ impl Community {
             accounts: HashMap::new(),
             ledger: Ledger::default(),
             packets: BTreeMap::new(),
+            posted: HashMap::new(),
             checkins: HashMap::new(),
             checkins_today: (String::new(), 0),
             rules: None,

@@ -52,6 +52,7 @@ pub fn changes(old: &Config, new: &Config) -> Vec<Change> {
     adapters(&mut found, old, new);
     communities(&mut found, old, new);
     scripts(&mut found, "", &old.scripts, &new.scripts);
+    by_keys(&mut found, "/news", keys::NEWS, &old.news, &new.news);
     by_keys(&mut found, "/posting", keys::POSTING, &old.posting.common, &new.posting.common);
     planned(&mut found, old, new);
     by_keys(&mut found, "/roles", keys::ROLES, &old.roles, &new.roles);
@@ -66,6 +67,7 @@ pub fn live(old: &Config, new: &Config) -> Config {
     keep(keys::BOT, &old.bot, &mut live.bot);
     keep(keys::STORE, &old.store, &mut live.store);
     live.adapters.clone_from(&old.adapters);
+    keep(keys::NEWS, &old.news, &mut live.news);
     keep(keys::PRIVACY, &old.privacy, &mut live.privacy);
     keep(keys::LIMITS, &old.limits, &mut live.limits);
     // The engines were built with these; the key of the effects can only add, not take away.

@@ -44,7 +44,9 @@ pub use resolve::{Effective, Resolved, resolve};
 pub use schema::schema;
 pub use script_table::{Mode, ScriptConfig, ScriptTables, Spanned};
 pub use secret::Secret;
-pub use typed::{BotConfig, CommunityConfig, Config, Limits, PrivacyConfig, StoreConfig};
+pub use typed::{
+    BotConfig, CommunityConfig, Config, Limits, NewsConfig, PrivacyConfig, StoreConfig,
+};
 pub use watch::{WatchGuard, watch};
 
 /// What a configuration is read against.

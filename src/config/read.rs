@@ -88,6 +88,7 @@ impl<'a> Reader<'a> {
             match name.get_ref().as_ref() {
                 "bot" => self.section("bot", node, keys::BOT, &mut config.bot),
                 "store" => self.section("store", node, keys::STORE, &mut config.store),
+                "news" => self.section("news", node, keys::NEWS, &mut config.news),
                 "privacy" => self.section("privacy", node, keys::PRIVACY, &mut config.privacy),
                 "limits" => self.section("limits", node, keys::LIMITS, &mut config.limits),
                 "roles" => config.roles = self.roles(node),

@@ -39,6 +39,8 @@ pub struct Config {
     pub roles: BTreeMap<Ref, Role>,
     /// `[privacy]`
     pub privacy: PrivacyConfig,
+    /// `[news]`
+    pub news: NewsConfig,
 }
 
 impl Default for Config {
@@ -57,6 +59,7 @@ impl Default for Config {
             limits: Limits::default(),
             roles: BTreeMap::new(),
             privacy: PrivacyConfig::default(),
+            news: NewsConfig::default(),
         }
     }
 }
@@ -183,6 +186,19 @@ impl Default for Limits {
             breaker_pause_s: 600,
             shutdown_s: 15,
         }
+    }
+}
+
+/// `[news]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewsConfig {
+    /// How often each source is asked, min.
+    pub every_min: i64,
+}
+
+impl Default for NewsConfig {
+    fn default() -> Self {
+        Self { every_min: 30 }
     }
 }
 

@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use super::{
-    CheckinRow, CommunityRow, GroupRow, MemberRow, PacketRows, RoutineRow, RuleVersionRow, RunRow,
-    StateRow, TimerRow, WarningRow,
+    CheckinRow, CommunityRow, GroupRow, MemberRow, NewsItemRow, NewsSourceRow, PacketRows,
+    PostedRow, RoutineRow, RuleVersionRow, RunRow, StateRow, TimerRow, WarningRow,
 };
 use crate::clock::TimeMs;
 use crate::id::{CommunityId, PersonId, ScriptName, TimerId};
@@ -36,6 +36,8 @@ pub struct CommunityRows {
     pub runs: Vec<RunRow>,
     /// Routines made by command.
     pub routines: Vec<RoutineRow>,
+    /// News that was posted.
+    pub posted: Vec<PostedRow>,
 }
 
 /// A timer that a routine waits as: community, script, name and data.
@@ -48,6 +50,15 @@ pub struct RunOutcome {
     pub run: RunRow,
     /// Where to, the state, and why: a post each.
     pub posts: Vec<(String, String, Option<String>)>,
+}
+
+/// What the newsroom knows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NewsRows {
+    /// Every source that was ever asked.
+    pub sources: Vec<NewsSourceRow>,
+    /// Their items, in the order of each feed.
+    pub items: Vec<NewsItemRow>,
 }
 
 /// A timer by when it is due, with whose it is.

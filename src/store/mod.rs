@@ -5,10 +5,12 @@
 //! appears here, and no SQL outside this folder.
 
 mod answers;
+mod news_rows;
 mod rows;
 pub mod sqlite;
 
 pub use answers::*;
+pub use news_rows::*;
 pub use rows::*;
 
 use std::sync::Arc;
@@ -148,6 +150,16 @@ pub trait Store: Send + Sync {
 
     /// Times of routines that were decided since then, the latest first, with their posts.
     fn runs(&self, since: TimeMs, take: i64) -> BoxFuture<'_, Result<Vec<RunOutcome>, StoreError>>;
+
+    /// What the newsroom knows.
+    fn news(&self) -> BoxFuture<'_, Result<NewsRows, StoreError>>;
+
+    /// Keeps a source of news; its items are replaced as a whole, or stay.
+    fn keep_news<'a>(
+        &'a self,
+        source: &'a NewsSourceRow,
+        items: Option<&'a [NewsItemRow]>,
+    ) -> BoxFuture<'a, Result<(), StoreError>>;
 
     /// What waits, was set aside, or could not be delivered since then.
     fn health(&self, since: TimeMs) -> BoxFuture<'_, Result<StoreHealth, StoreError>>;

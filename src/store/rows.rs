@@ -10,6 +10,8 @@ use crate::event::Envelope;
 use crate::id::{AccountId, CommunityId, DeliveryId, EventId, GroupId, PersonId, Ref, TimerId};
 use crate::ledger::Transfer;
 
+use super::PostedRow;
+
 /// Everything that one turn commits.
 #[derive(Clone, Debug)]
 pub struct TurnRows {
@@ -49,6 +51,8 @@ pub struct TurnRows {
     pub timers: Vec<TimerRow>,
     /// Timers that fired or were cancelled.
     pub timers_gone: Vec<TimerId>,
+    /// News that was posted.
+    pub posted: Vec<PostedRow>,
     /// Times of routines that were decided.
     pub runs: Vec<RunRow>,
     /// Routines made by command, or taken away.
@@ -81,6 +85,7 @@ impl TurnRows {
             state: Vec::new(),
             timers: Vec::new(),
             timers_gone: Vec::new(),
+            posted: Vec::new(),
             runs: Vec::new(),
             routines: Vec::new(),
             deliveries: Vec::new(),

@@ -42,6 +42,10 @@ pub(super) fn answer(turn: &mut Turn, name: &str, args: &[Value]) -> Answer {
         "state::top" => turn.state_top(&args),
         "words::has" => turn.words_hits(&args).map(|hits| (!hits.is_empty()).into()),
         "words::hits" => turn.words_hits(&args).map(Value::List),
+        "news::pick" => turn.news_pick(&args),
+        "news::mark" => turn.news_mark(&args),
+        "news::sources" => Ok(turn.news_sources()),
+        "news::editors" => Ok(turn.news_editors()),
         "help::list" => Ok(turn.help_list()),
         _ => Err(Stop::Wrong(format!("the host does not know `{name}`"))),
     }
@@ -85,6 +89,13 @@ impl<'a> Args<'a> {
         match self.get(index) {
             Some(Value::Text(text)) => Ok(text),
             _ => Err(self.wrong(index, "text")),
+        }
+    }
+
+    pub(super) fn list(&self, index: usize) -> Result<&'a [Value], Stop> {
+        match self.get(index) {
+            Some(Value::List(items)) => Ok(items),
+            _ => Err(self.wrong(index, "an array")),
         }
     }
 

@@ -292,6 +292,7 @@ impl Turn {
         rows.state = made.state;
         rows.timers = made.timers;
         rows.timers_gone = made.timers_gone;
+        rows.posted = made.posted;
         rows.runs = self.posted(made.runs);
         rows.routines = made.routines;
         rows.audit = made.audit;

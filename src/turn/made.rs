@@ -3,8 +3,8 @@
 use crate::id::{PersonId, TimerId};
 use crate::ledger::Transfer;
 use crate::store::{
-    AccountRow, AuditRow, CheckinRow, PacketRow, RoutineRow, RuleAckRow, RuleVersionRow, RunRow,
-    ShareRow, StateRow, TimerRow, WarningRow,
+    AccountRow, AuditRow, CheckinRow, PacketRow, PostedRow, RoutineRow, RuleAckRow, RuleVersionRow,
+    RunRow, ShareRow, StateRow, TimerRow, WarningRow,
 };
 
 macro_rules! made {
@@ -62,6 +62,8 @@ made! {
     timers: TimerRow,
     /// Timers that are gone.
     timers_gone: TimerId,
+    /// News that was posted.
+    posted: PostedRow,
     /// Audit lines.
     audit: AuditRow,
     /// Members that changed.

@@ -9,6 +9,7 @@ mod effects;
 mod finish;
 mod local;
 mod made;
+mod news;
 mod packets;
 mod points;
 mod routine_calls;
@@ -36,6 +37,7 @@ use crate::effect::Delivery;
 use crate::event::Event;
 use crate::id::{PacketId, PersonId, TimerId};
 use crate::ledger::{Cause, LedgerUndo, Packet, PacketState};
+use crate::news::ItemId;
 use crate::refusal::Refusal;
 use crate::report::{Line, Notice};
 use crate::routine::Routine;
@@ -108,6 +110,8 @@ pub enum Undo {
     Ack(PersonId, Option<i64>),
     /// Something remembered before.
     State(StateKey, Option<Value>),
+    /// News that was posted.
+    Posted(ItemId),
     /// A routine made by command before.
     Routine(String, Option<RoutineRow>),
     /// A timer that was added.
@@ -286,6 +290,9 @@ impl Turn {
             }
             Undo::Routine(name, None) => {
                 community.routines.remove(&name);
+            }
+            Undo::Posted(id) => {
+                community.posted.remove(&id);
             }
             Undo::TimerAdded(id) => {
                 community.timers.remove(&id);

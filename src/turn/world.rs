@@ -14,6 +14,7 @@ use crate::id::{
 };
 use crate::ledger;
 use crate::moderation::WordLists;
+use crate::news::Desk;
 use crate::store::{NUMBERED, Start};
 
 /// Shared by every turn.
@@ -28,6 +29,8 @@ pub struct World {
     pub limits: RwLock<Arc<Limits>>,
     /// Word lists.
     pub words: RwLock<Arc<WordLists>>,
+    /// News, for who asks.
+    pub desk: Arc<Desk>,
     /// Source of all chance; never leaves this process.
     pub secret: [u8; 32],
 }

@@ -3,6 +3,7 @@
 //! Checks that need a running bot or the store are handed in by the caller as lines; everything
 //! that a look at the machine can tell is found here.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use serde::Serialize;
@@ -10,7 +11,7 @@ use serde::Serialize;
 use crate::adapter::ADAPTERS;
 use crate::adapter::console::show_span;
 use crate::config::Config;
-use crate::store::StoreHealth;
+use crate::store::{NewsSourceRow, StoreHealth};
 
 /// How a check went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -240,6 +241,31 @@ pub fn backlog(found: &StoreHealth, now_ms: i64) -> Vec<Check> {
     checks
 }
 
+/// How the sources of news are that the scripts name.
+pub fn news(known: &[NewsSourceRow], feeds: &BTreeSet<String>, now_ms: i64) -> Vec<Check> {
+    let mut checks = Vec::new();
+    let (mut well, mut new) = (0, 0);
+    for feed in feeds {
+        let shown = crate::news::shown(feed);
+        match known.iter().find(|source| source.address == *feed) {
+            None => new += 1,
+            Some(source) if source.failures == 0 => well += 1,
+            Some(source) => {
+                let last = source.ok_at.map_or("it has never worked".to_owned(), |at| {
+                    format!("it last worked {} ago", show_span((now_ms - at).max(0)))
+                });
+                let found = format!("{shown}: {}; {last}", source.error);
+                checks.push(Check::new("news", Health::Warning, found));
+            }
+        }
+    }
+    if well + new > 0 {
+        let found = format!("{well} sources work, {new} have not been asked yet");
+        checks.push(Check::new("news", Health::Ok, found));
+    }
+    checks
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -267,6 +293,32 @@ mod tests {
         let [check] = &adapters(&config)[..] else { panic!("one line for one adapter") };
         assert_eq!(check.health, Health::Problem);
         assert!(check.found.contains("`listen`") && check.found.contains("`connect`"), "{check:?}");
+    }
+
+    #[test]
+    fn sources_of_news_are_told_with_their_state() {
+        let source = |address: &str, failures, error: &str, ok_at| NewsSourceRow {
+            address: address.to_owned(),
+            failures,
+            error: error.to_owned(),
+            ok_at,
+            ..NewsSourceRow::default()
+        };
+        let known = [
+            source("https://a.example/x?key=1", 3, "answers 500", Some(0)),
+            source("https://b.example/", 1, "is no feed", None),
+            source("file:c.xml", 0, "", Some(0)),
+            source("https://old.example/", 9, "nobody asks any more", None),
+        ];
+        let feeds = ["https://a.example/x?key=1", "https://b.example/", "file:c.xml", "file:d.xml"];
+        let feeds = feeds.map(str::to_owned).into();
+        assert_eq!(
+            show(&news(&known, &feeds, 7_200_000), false),
+            "⚠ news     https://a.example/x: answers 500; it last worked 2h ago\n\
+             ⚠ news     https://b.example/: is no feed; it has never worked\n\
+             ✓ news     1 sources work, 1 have not been asked yet\n"
+        );
+        assert_eq!(news(&known, &BTreeSet::new(), 0), []);
     }
 
     #[test]

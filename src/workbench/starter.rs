@@ -29,7 +29,12 @@ pub static STARTER: &[(&str, &str)] = shipped![
     "scripts/checkin.chat",
     "scripts/checkin.rhai",
     "scripts/checkin_new_york.chat",
+    "scripts/daily_news.chat",
+    "scripts/daily_news.rhai",
+    "scripts/daily_news_auto.chat",
+    "scripts/daily_news_settings.chat",
     "scripts/english.chat",
+    "scripts/feeds/sample.xml",
     "scripts/help.chat",
     "scripts/help.rhai",
     "scripts/help_some.chat",
@@ -114,7 +119,7 @@ mod tests {
             return names.split_terminator('\0').map(str::to_owned).collect();
         }
         let mut names = Vec::new();
-        for folder in ["scripts", "scripts/words", "rules"] {
+        for folder in ["scripts", "scripts/feeds", "scripts/words", "rules"] {
             for entry in std::fs::read_dir(root.join(folder)).expect("a folder") {
                 let path = entry.expect("an entry").path();
                 let name = path.file_name().expect("a name").to_string_lossy();

@@ -1,6 +1,6 @@
 //! What a manager's folder holds: configuration, scripts, word lists; and the bot of a transcript.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -9,6 +9,7 @@ use super::transcript::CaseSetup;
 use crate::bot::{Parts, secret_from};
 use crate::config::Config;
 use crate::moderation::{WordLists, WordProblem};
+use crate::news::Sources;
 use crate::script::InlineHost;
 use crate::script::protocol::{ScriptHost, Source};
 
@@ -28,6 +29,11 @@ pub struct Workspace {
 /// The word lists, and what is wrong with them.
 pub fn words(config: &Config) -> (WordLists, Vec<WordProblem>) {
     WordLists::load(&config.bot.scripts.join(WORDS))
+}
+
+/// The folder of config.toml, below which feeds may be files.
+pub fn folder(config: &Config) -> PathBuf {
+    config.path.parent().unwrap_or(Path::new("")).to_owned()
 }
 
 /// The transcript that stands beside a script: `points.chat` beside `points.rhai`.
@@ -59,6 +65,7 @@ pub fn parts_on(workspace: &Workspace, setup: &CaseSetup<'_>, host: Arc<dyn Scri
         secret: secret_from(setup.front.seed),
         store: setup.store.clone(),
         sources,
+        feeds: Arc::new(Sources::files(folder(&workspace.config))),
         adapters: vec![setup.console.clone()],
     }
 }

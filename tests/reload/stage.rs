@@ -219,6 +219,7 @@ pub fn parts(
         host,
         sources: load::read(&config.bot.scripts, &config.bot.rules).0,
         words: words(config).0,
+        feeds: Arc::new(qundao::news::Sources::files("")),
         adapters: vec![chat],
     }
 }

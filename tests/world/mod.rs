@@ -17,6 +17,7 @@ use qundao::effect::Call;
 use qundao::event::{Actor, Element, Envelope, EventKind, KeyQuality, Place, plain_text};
 use qundao::id::Ref;
 use qundao::moderation::WordLists;
+use qundao::news::{Fetch, Sources};
 use qundao::script::InProcessHost;
 use qundao::script::load::source;
 use qundao::script::protocol::{ScriptHost, Source};
@@ -186,6 +187,8 @@ pub struct Setup {
     pub sources: Vec<Source>,
     pub host: Option<Arc<dyn ScriptHost>>,
     pub words: WordLists,
+    /// Where feeds come from; without it there are none but files.
+    pub feeds: Option<Arc<dyn Fetch>>,
 }
 
 impl Setup {
@@ -194,7 +197,7 @@ impl Setup {
         let mut config = Config::default();
         // A machine that is busy with other tests must not make honest handlers late.
         config.limits.script.handler_ms = 10_000;
-        Self { config, clock, sources, host: None, words: WordLists::default() }
+        Self { config, clock, sources, host: None, words: WordLists::default(), feeds: None }
     }
 
     /// The word lists that ship.
@@ -220,6 +223,7 @@ impl Setup {
             host,
             sources: self.sources,
             words: self.words,
+            feeds: self.feeds.unwrap_or_else(|| Arc::new(Sources::files(""))),
             adapters,
         };
         Bot::start(parts).await.unwrap()

@@ -18,7 +18,7 @@ use crate::routine::spec::{DayMinute, shown_minute};
 
 pub use limits::{EFFECT_WORDS, LIMITS};
 pub use planned::{POSTING, ROUTINE, SLOT};
-pub use sections::{BOT, COMMUNITY, PRIVACY, ROLES, STORE};
+pub use sections::{BOT, COMMUNITY, NEWS, PRIVACY, ROLES, STORE};
 
 /// One key of a section that is read into a `T`.
 pub struct Key<T: 'static> {
@@ -165,6 +165,7 @@ pub const SECTIONS: &[&str] = &[
     "community",
     "features",
     "rules",
+    "news",
     "posting",
     "routine",
     "roles",
@@ -187,6 +188,7 @@ pub fn all() -> Vec<(KeyDoc, Option<KeyValue>)> {
     let mut all = described(BOT, &config.bot);
     all.extend(described(STORE, &config.store));
     all.extend(described(COMMUNITY, &super::CommunityConfig::default()));
+    all.extend(described(NEWS, &config.news));
     all.extend(described(POSTING, &config.posting.common));
     all.extend(described(SLOT, &PostingSlot::default()));
     all.extend(described(ROUTINE, &super::RoutineConfig::default()));

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Applies, Key, KeyDoc, KeyValue, Kind};
-use crate::config::{BotConfig, CommunityConfig, PrivacyConfig, StoreConfig};
+use crate::config::{BotConfig, CommunityConfig, NewsConfig, PrivacyConfig, StoreConfig};
 use crate::id::Ref;
 use crate::value::Role;
 
@@ -226,6 +226,23 @@ pub static ROLES: &[Key<BTreeMap<Ref, Role>>] = &[
     role!("admin", Role::Admin, "People who run every community."),
     role!("mod", Role::Mod, "People who keep order in every community."),
 ];
+
+/// `[news]`
+pub static NEWS: &[Key<NewsConfig>] = &[Key {
+    doc: doc(
+        "news",
+        "every_min",
+        Kind::Int { min: 5, max: 1440 },
+        Applies::Live,
+        "How often each source of news is asked, min; longer after failures.",
+    ),
+    get: |of| Some(KeyValue::Int(of.every_min)),
+    set: |of, value| {
+        if let KeyValue::Int(minutes) = value {
+            of.every_min = minutes;
+        }
+    },
+}];
 
 /// `[privacy]`
 pub static PRIVACY: &[Key<PrivacyConfig>] = &[Key {

@@ -17,6 +17,7 @@ mod event;
 mod group;
 mod help;
 mod member;
+mod news;
 mod points;
 mod red_packet;
 mod register;
@@ -294,7 +295,7 @@ pub(super) struct Chapter {
 }
 
 /// The table.
-pub(super) static TABLE: [Chapter; 17] = [
+pub(super) static TABLE: [Chapter; 18] = [
     Chapter { title: "Registration: top level only", rows: register::ROWS },
     Chapter { title: "The event of a handler", rows: event::ROWS },
     Chapter { title: "Verbs of an event", rows: verbs::ROWS },
@@ -311,6 +312,7 @@ pub(super) static TABLE: [Chapter; 17] = [
     Chapter { title: "routine", rows: routine::ROWS },
     Chapter { title: "state", rows: state::ROWS },
     Chapter { title: "words", rows: words::ROWS },
+    Chapter { title: "news", rows: news::ROWS },
     Chapter { title: "help", rows: help::ROWS },
 ];
 
@@ -320,8 +322,8 @@ pub(super) fn rows() -> impl Iterator<Item = &'static Row> {
 }
 
 /// Namespaces of later versions.
-pub(super) const LATER_SPACES: [&str; 9] =
-    ["score", "tag", "poll", "chain", "invite", "order", "ticket", "news", "plan"];
+pub(super) const LATER_SPACES: [&str; 8] =
+    ["score", "tag", "poll", "chain", "invite", "order", "ticket", "plan"];
 
 /// Functions of later versions.
 pub(super) const LATER_FUNCTIONS: [&str; 4] = ["ask", "reject", "finish", "on_webhook"];

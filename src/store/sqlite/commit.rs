@@ -137,6 +137,7 @@ impl<'a> Parts<'a> {
             state_gone,
             json(turns.iter().flat_map(|turn| &turn.timers)),
             json(turns.iter().flat_map(|turn| &turn.timers_gone)),
+            json(turns.iter().flat_map(|turn| &turn.posted)),
             json(turns.iter().flat_map(|turn| &turn.runs)),
             json(turns.iter().flat_map(|turn| &turn.routines)),
             json(turns.iter().flat_map(|turn| &turn.routines)),

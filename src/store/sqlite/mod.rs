@@ -7,6 +7,7 @@ mod checkpoint;
 mod codes;
 mod commit;
 mod health;
+mod news;
 mod read;
 mod routine;
 mod sql;
@@ -29,8 +30,9 @@ use checkpoint::Checkpoints;
 use tally::Tallies;
 
 use super::{
-    CommunityRows, DueTimer, EventRow, PacketRows, PointsEntry, RoutineRow, RoutineTimer,
-    RunOutcome, Start, Store, StoreError, StoreHealth, Verification, Write,
+    CommunityRows, DueTimer, EventRow, NewsItemRow, NewsRows, NewsSourceRow, PacketRows,
+    PointsEntry, RoutineRow, RoutineTimer, RunOutcome, Start, Store, StoreError, StoreHealth,
+    Verification, Write,
 };
 use crate::adapter::BoxFuture;
 use crate::clock::TimeMs;
@@ -39,6 +41,9 @@ use crate::id::{CommunityId, PersonId, Ref, ScriptName};
 
 /// Schema, by number; the same numbers will stand in migrations/postgres.
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("src/store/migrations/sqlite");
+
+/// What was posted is known for so long beyond everything else, ms: a year.
+const POSTED_KEPT_MS: i64 = 365 * 24 * 3_600_000;
 
 /// A community's data in one SQLite file, or in memory.
 pub struct Sqlite {
@@ -310,7 +315,9 @@ impl Store for Sqlite {
             let mut writer = self.writer.lock().await;
             // What the events still tell must not go with them.
             self.tallies.write_all(&mut writer).await?;
-            commit::housekeep(&mut writer, texts_before, keys_before).await
+            let touched = commit::housekeep(&mut writer, texts_before, keys_before).await?;
+            let posted_before = texts_before.min(keys_before) - POSTED_KEPT_MS;
+            Ok(touched + news::forget(&mut writer, keys_before, posted_before).await?)
         })
     }
 
@@ -332,6 +339,18 @@ impl Store for Sqlite {
 
     fn runs(&self, since: TimeMs, take: i64) -> BoxFuture<'_, Result<Vec<RunOutcome>, StoreError>> {
         Box::pin(async move { routine::runs(&mut *self.reader().await, since, take).await })
+    }
+
+    fn news(&self) -> BoxFuture<'_, Result<NewsRows, StoreError>> {
+        Box::pin(async { news::load(&mut *self.reader().await).await })
+    }
+
+    fn keep_news<'a>(
+        &'a self,
+        source: &'a NewsSourceRow,
+        items: Option<&'a [NewsItemRow]>,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async move { news::keep(&mut *self.writer.lock().await, source, items).await })
     }
 
     fn health(&self, since: TimeMs) -> BoxFuture<'_, Result<StoreHealth, StoreError>> {

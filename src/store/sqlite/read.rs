@@ -106,6 +106,7 @@ pub(super) async fn community(db: &mut SqliteConnection, id: CommunityId) -> Res
         warnings: warnings(db, id).await?,
         state: state(db, id).await?,
         timers: timers(db, id).await?,
+        posted: super::news::posted(db, id).await?,
         runs: super::routine::lately(db, id).await?,
         routines: super::routine::made(db, id).await?,
     })

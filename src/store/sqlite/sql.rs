@@ -92,6 +92,9 @@ pub(super) static SETTLE: Bulk = Bulk::new(
     ") UPDATE delivery SET state = s.state, reason = s.reason, attempts = s.attempts,
     platform_id = coalesce(s.platform_id, delivery.platform_id) FROM s WHERE delivery.id = s.id",
 );
+const POSTED: &str = "INSERT INTO news_posted(community, item, title, event, at)
+  SELECT value->>'community', value->>'item', value->>'title', value->>'event', value->>'at'
+  FROM json_each(?)";
 const RUN: &str = "INSERT INTO routine_run(community, script, name, local, fold, at, decided_at,
     state, late, reason, kind, event)
   SELECT value->>'community', value->>'script', value->>'name', value->>'local', value->>'fold',
@@ -110,7 +113,7 @@ const AUDIT: &str = "INSERT INTO audit(event, community, at, actor, action, obje
 
 /// What few batches write, before the events and after them.
 pub(super) const FIRST: [&str; 6] = [COMMUNITY, GROUP, PERSON, ACCOUNT, MEMBER, LEFT_UNDONE];
-pub(super) const LAST: [&str; 16] = [
+pub(super) const LAST: [&str; 17] = [
     LEDGER_ACCOUNT,
     TRANSFER,
     PACKET,
@@ -123,6 +126,7 @@ pub(super) const LAST: [&str; 16] = [
     STATE_REMOVE,
     TIMER,
     TIMER_GONE,
+    POSTED,
     RUN,
     MADE,
     UNMADE,
