@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::score::Score;
 use crate::clock::TimeMs;
 use crate::id::{CommunityId, PersonId, Ref};
 use crate::store::MemberRow;
@@ -49,6 +50,8 @@ pub struct Member {
     pub tags: Vec<String>,
     /// Warnings.
     pub warnings: Vec<Warning>,
+    /// Activity score.
+    pub score: Score,
 }
 
 impl Member {
@@ -68,6 +71,7 @@ impl Member {
             last_day: String::new(),
             tags: Vec::new(),
             warnings: Vec::new(),
+            score: Score::default(),
         }
     }
 
@@ -177,6 +181,7 @@ impl From<MemberRow> for Member {
             last_day: row.last_day,
             tags: row.tags,
             warnings: Vec::new(),
+            score: Score::default(),
         }
     }
 }

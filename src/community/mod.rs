@@ -6,6 +6,7 @@
 mod load;
 pub use load::packet_from_rows;
 mod member;
+pub mod score;
 
 pub use member::{Member, Warning};
 
@@ -17,6 +18,7 @@ use crate::id::{CommunityId, GroupId, PacketId, PersonId, Ref, ScriptName, Timer
 use crate::ledger::{AccountKey, Ledger, Packet};
 use crate::store::TimerRow;
 use crate::value::{MemberView, Value};
+use score::{Authors, CoreFan, Pairs, Reviewed, Talks};
 
 /// Where a script's memory belongs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -125,6 +127,16 @@ pub struct Community {
     pub command_rate: HashMap<PersonId, TimeMs>,
     /// Scripts that fail here. Not kept over a restart.
     pub breakers: HashMap<ScriptName, Breaker>,
+    /// Today's talk. Not kept over a restart.
+    pub talks: Talks,
+    /// Who wrote the latest messages. Not kept over a restart.
+    pub authors: Authors,
+    /// Who has answered or liked whom today.
+    pub pairs: Pairs,
+    /// Core fans, and who is on the way in or out.
+    pub core_fans: HashMap<PersonId, CoreFan>,
+    /// The latest evaluations, the last one last; no more than [`score::REVIEWS_KEPT`].
+    pub reviews: Vec<Reviewed>,
 }
 
 impl Community {
@@ -146,6 +158,11 @@ impl Community {
             cooldowns: HashMap::new(),
             command_rate: HashMap::new(),
             breakers: HashMap::new(),
+            talks: Talks::default(),
+            authors: Authors::default(),
+            pairs: Pairs::default(),
+            core_fans: HashMap::new(),
+            reviews: Vec::new(),
         }
     }
 
