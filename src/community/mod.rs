@@ -18,7 +18,7 @@ use crate::id::{CommunityId, GroupId, PacketId, PersonId, Ref, ScriptName, Timer
 use crate::ledger::{AccountKey, Ledger, Packet};
 use crate::store::TimerRow;
 use crate::value::{MemberView, Value};
-use score::{Authors, CoreFan, Pairs, Reviewed, Talks};
+use score::{Authors, CoreFan, Day, Pairs, Reviewed, Talks};
 
 /// Where a script's memory belongs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -100,6 +100,8 @@ pub struct Community {
     pub id: CommunityId,
     /// Members, those who left too.
     pub members: HashMap<PersonId, Member>,
+    /// The local day of the turn that goes on.
+    pub today: Day,
     /// Members who are here, bots not counted.
     pub size: i64,
     /// Members by account.
@@ -145,6 +147,7 @@ impl Community {
         Self {
             id,
             members: HashMap::new(),
+            today: 0,
             size: 0,
             accounts: HashMap::new(),
             ledger: Ledger::default(),
@@ -174,7 +177,7 @@ impl Community {
     /// What scripts may see of a member.
     pub fn view(&self, person: PersonId, now: TimeMs) -> Option<Arc<MemberView>> {
         let member = self.members.get(&person)?;
-        Some(Arc::new(member.view(person, self.points(person), now)))
+        Some(Arc::new(member.view(person, self.points(person), now, self.today)))
     }
 
     /// The member with this account.

@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use super::{
-    CheckinRow, CommunityRow, GroupRow, MemberRow, PacketRows, RuleVersionRow, StateRow, TimerRow,
-    WarningRow,
+    CheckinRow, CommunityRow, CoreFanRow, FanReviewRow, GroupRow, MemberRow, PacketRows,
+    RelationRow, RuleVersionRow, ScoreRow, StateRow, TimerRow, WarningRow,
 };
 use crate::clock::TimeMs;
 use crate::id::{CommunityId, PersonId, TimerId};
@@ -32,6 +32,14 @@ pub struct CommunityRows {
     pub state: Vec<StateRow>,
     /// Timers.
     pub timers: Vec<TimerRow>,
+    /// Scores.
+    pub scores: Vec<ScoreRow>,
+    /// Who answered or liked whom on the latest day on which anybody did.
+    pub relations: Vec<RelationRow>,
+    /// Core fans, and who is on the way.
+    pub core_fans: Vec<CoreFanRow>,
+    /// The latest evaluations, oldest first.
+    pub reviews: Vec<FanReviewRow>,
 }
 
 /// A timer by when it is due, with whose it is.
@@ -108,6 +116,8 @@ pub struct Verification {
     pub transfers: i64,
     /// Packets checked.
     pub packets: i64,
+    /// Scores checked.
+    pub scores: i64,
     /// Everything that does not hold, one sentence each.
     pub broken: Vec<String>,
 }

@@ -76,6 +76,7 @@ impl Turn {
                 let to = self.destination(None)?;
                 self.deliver(Some(script), to, Call::Delete { message: message.clone() })?;
                 self.audit(script, "delete", message, reason);
+                self.is_deleted = true;
             }
             Effect::React { emoji } => {
                 let message = self.message_id()?;
@@ -120,6 +121,9 @@ impl Turn {
             Effect::Admit { yes, reason } => self.admit(script, yes, reason)?,
             Effect::Tag { person, tag } => self.tag(person, tag, true)?,
             Effect::Untag { person, tag } => self.tag(person, tag, false)?,
+            Effect::Score { person, points, kind, reason } => {
+                return self.score_add(person, points, kind, reason);
+            }
             Effect::After { delay_ms, name, data } => {
                 self.wake_later(script, delay_ms, name, &data)?;
             }
@@ -260,7 +264,7 @@ impl Turn {
         self.audit(script, "warn", object, reason);
     }
 
-    fn tag(&mut self, person: PersonId, tag: String, add: bool) -> Result<(), Skip> {
+    pub(super) fn tag(&mut self, person: PersonId, tag: String, add: bool) -> Result<(), Skip> {
         let Some(member) = self.community.members.get_mut(&person) else { return Ok(()) };
         member.tags.retain(|old| *old != tag);
         if add {
@@ -308,7 +312,13 @@ impl Turn {
         Ok(())
     }
 
-    fn audit(&mut self, script: &ScriptName, action: &str, object: String, detail: String) {
+    pub(super) fn audit(
+        &mut self,
+        script: &ScriptName,
+        action: &str,
+        object: String,
+        detail: String,
+    ) {
         let revision = self.plan.manifest(script).map_or("", |m| m.revision.as_str());
         self.made.audit.push(AuditRow {
             event: self.event.id,
@@ -404,6 +414,9 @@ impl Turn {
             Effect::Untag { person, tag } => {
                 Line::Untagged { member: name(person), tag: tag.clone() }
             }
+            Effect::Score { person, points, .. } => {
+                Line::Scored { member: name(person), points: *points }
+            }
             Effect::After { .. } => return None,
         })
     }
@@ -493,6 +506,7 @@ fn punished(effect: &Effect) -> Option<PersonId> {
         | Effect::Admit { .. }
         | Effect::Tag { .. }
         | Effect::Untag { .. }
+        | Effect::Score { .. }
         | Effect::After { .. } => None,
     }
 }

@@ -6,12 +6,14 @@
 mod calls;
 mod checkin;
 mod effects;
+mod fans;
 mod finish;
 mod local;
 mod made;
 mod packets;
 mod points;
 mod rules;
+mod score;
 mod state;
 mod world;
 
@@ -26,6 +28,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::clock::TimeMs;
+use crate::community::score::{CoreFan, Day, Facts, Mark, Reviewed};
 use crate::community::{Checkin, Community, Member, Rules, StateKey};
 use crate::dispatch::Plan;
 use crate::effect::Delivery;
@@ -35,7 +38,7 @@ use crate::ledger::{Cause, LedgerUndo, Packet, PacketState};
 use crate::refusal::Refusal;
 use crate::report::Line;
 use crate::script::protocol::{HostCall, HostCalls, HostReply, Run};
-use crate::store::{PacketRows, PersonRow, PointsEntry, TimerRow};
+use crate::store::{PacketRows, PersonRow, PointsEntry, ScoreEntryRow, TimerRow};
 use crate::value::Value;
 
 /// Something that memory does not hold and that the lane fetches before it runs the turn again.
@@ -50,6 +53,18 @@ pub enum Need {
         /// Take so many.
         take: i64,
     },
+    /// What an evaluation of core fans needs, since a day.
+    ScoreFacts {
+        /// The first day.
+        since: Day,
+    },
+    /// The latest lines of the log of a member's score.
+    ScoreLog {
+        /// Whose.
+        person: PersonId,
+        /// So many.
+        take: i64,
+    },
     /// A packet that ended long ago.
     Packet(i64),
     /// The slot of a message that the bot sent in the group of the event.
@@ -61,6 +76,10 @@ pub enum Need {
 pub enum Fetched {
     /// Movements.
     PointsLog(Vec<PointsEntry>),
+    /// For an evaluation.
+    ScoreFacts(Arc<Facts>),
+    /// Lines of a score.
+    ScoreLog(Vec<ScoreEntryRow>),
     /// The packet, if there is one.
     Packet(Option<PacketRows>),
     /// The slot, if the message has one.
@@ -103,6 +122,12 @@ pub enum Undo {
     Ack(PersonId, Option<i64>),
     /// Something remembered before.
     State(StateKey, Option<Value>),
+    /// Where a core fan stood before.
+    CoreFan(PersonId, Option<CoreFan>),
+    /// The evaluations before.
+    Reviews(Vec<Reviewed>),
+    /// The tags of a member before.
+    Tags(PersonId, Vec<String>),
     /// A timer that was added.
     TimerAdded(TimerId),
     /// A timer that was removed.
@@ -155,18 +180,23 @@ pub struct Turn {
     /// The run whose call is being answered.
     current: Option<usize>,
     ordinal: u32,
+    /// The message of the event was taken away.
+    is_deleted: bool,
+    /// The message of the event counts in its author's score, as this one of her day.
+    counted: Option<Mark>,
 }
 
 impl Turn {
     /// Begins a turn.
     pub fn new(
         event: Arc<Event>,
-        community: Box<Community>,
+        mut community: Box<Community>,
         world: Arc<World>,
         plan: Arc<Plan>,
         now: TimeMs,
         local: LocalTime,
     ) -> Self {
+        community.today = score::day_of(now, local.utc_offset_s);
         Self {
             event,
             community,
@@ -187,6 +217,8 @@ impl Turn {
             base: (0, made::Mark::default()),
             current: None,
             ordinal: 0,
+            is_deleted: false,
+            counted: None,
         }
     }
 
@@ -267,6 +299,13 @@ impl Turn {
             }
             Undo::State(key, None) => {
                 community.state.remove(&key);
+            }
+            Undo::CoreFan(person, before) => restore(&mut community.core_fans, person, before),
+            Undo::Reviews(before) => community.reviews = before,
+            Undo::Tags(person, before) => {
+                if let Some(member) = community.members.get_mut(&person) {
+                    member.tags = before;
+                }
             }
             Undo::TimerAdded(id) => {
                 community.timers.remove(&id);

@@ -1,7 +1,9 @@
 //! What a score is given for.
 
+use serde::{Deserialize, Serialize};
+
 /// Kinds of entries in the log of a score.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Kind {
     /// Her own messages of a day.
     Message,

@@ -25,7 +25,8 @@ pub use kind::Kind;
 pub use level::{LEVELS, level, next_level};
 pub use ratio::{Ratio, TARGET_PERMILLE};
 pub use review::{
-    Facts, Measure, Move, Moved, Overview, Review, Reviewed, missing, overview, review, week_of,
+    Facts, Measure, Move, Moved, NAMED, Overview, Review, Reviewed, missing, overview, review,
+    week_of,
 };
 pub use talk::{Pairs, Talk, Talks};
 pub use valid::{Sketch, sketch};

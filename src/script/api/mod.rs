@@ -20,6 +20,7 @@ mod points;
 mod red_packet;
 mod register;
 mod rules;
+mod score;
 mod state;
 mod text;
 mod time;
@@ -292,7 +293,7 @@ pub(super) struct Chapter {
 }
 
 /// The table.
-pub(super) static TABLE: [Chapter; 16] = [
+pub(super) static TABLE: [Chapter; 17] = [
     Chapter { title: "Registration: top level only", rows: register::ROWS },
     Chapter { title: "The event of a handler", rows: event::ROWS },
     Chapter { title: "Verbs of an event", rows: verbs::ROWS },
@@ -305,6 +306,7 @@ pub(super) static TABLE: [Chapter; 16] = [
     Chapter { title: "points", rows: points::ROWS },
     Chapter { title: "red_packet", rows: red_packet::ROWS },
     Chapter { title: "checkin", rows: checkin::ROWS },
+    Chapter { title: "score", rows: score::ROWS },
     Chapter { title: "rules", rows: rules::ROWS },
     Chapter { title: "state", rows: state::ROWS },
     Chapter { title: "words", rows: words::ROWS },
@@ -317,8 +319,8 @@ pub(super) fn rows() -> impl Iterator<Item = &'static Row> {
 }
 
 /// Namespaces of later versions.
-pub(super) const LATER_SPACES: [&str; 9] =
-    ["score", "tag", "poll", "chain", "invite", "order", "ticket", "news", "plan"];
+pub(super) const LATER_SPACES: [&str; 8] =
+    ["tag", "poll", "chain", "invite", "order", "ticket", "news", "plan"];
 
 /// Functions of later versions.
 pub(super) const LATER_FUNCTIONS: [&str; 5] = ["every", "ask", "reject", "finish", "on_webhook"];

@@ -8,6 +8,7 @@ mod codes;
 mod commit;
 mod health;
 mod read;
+mod score;
 mod sql;
 mod tally;
 mod trip;
@@ -28,11 +29,12 @@ use checkpoint::Checkpoints;
 use tally::Tallies;
 
 use super::{
-    CommunityRows, DueTimer, EventRow, PacketRows, PointsEntry, Start, Store, StoreError,
-    StoreHealth, Verification, Write,
+    CommunityRows, DueTimer, EventRow, PacketRows, PointsEntry, ScoreEntryRow, Start, Store,
+    StoreError, StoreHealth, Verification, Write,
 };
 use crate::adapter::BoxFuture;
 use crate::clock::TimeMs;
+use crate::community::score::{Day, Facts};
 use crate::effect::{Delivery, Destination};
 use crate::id::{CommunityId, PersonId, Ref, ScriptName};
 
@@ -248,6 +250,25 @@ impl Store for Sqlite {
     ) -> BoxFuture<'a, Result<Option<i64>, StoreError>> {
         Box::pin(
             async move { read::transfer_amount(&mut *self.reader().await, community, key).await },
+        )
+    }
+
+    fn score_facts(
+        &self,
+        community: CommunityId,
+        since: Day,
+    ) -> BoxFuture<'_, Result<Facts, StoreError>> {
+        Box::pin(async move { score::facts(&mut *self.reader().await, community, since).await })
+    }
+
+    fn score_log(
+        &self,
+        community: CommunityId,
+        person: PersonId,
+        take: i64,
+    ) -> BoxFuture<'_, Result<Vec<ScoreEntryRow>, StoreError>> {
+        Box::pin(
+            async move { score::log(&mut *self.reader().await, community, person, take).await },
         )
     }
 
