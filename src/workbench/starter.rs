@@ -42,6 +42,7 @@ pub static STARTER: &[(&str, &str)] = shipped![
     "scripts/seed_users.chat",
     "scripts/seed_users.rhai",
     "scripts/seed_users_english.chat",
+    "scripts/seed_users_month.chat",
     "scripts/words/ads.txt",
     "rules/no-ads.chat",
     "rules/no-ads.rhai",
