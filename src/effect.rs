@@ -178,6 +178,44 @@ impl Effect {
             Self::After { .. } => "after",
         }
     }
+
+    /// Somebody would see it: too late for an event that is old.
+    pub fn is_visible(&self) -> bool {
+        matches!(
+            self,
+            Self::Reply { .. }
+                | Self::Say { .. }
+                | Self::Dm { .. }
+                | Self::Card { .. }
+                | Self::React { .. }
+                | Self::Pin
+        )
+    }
+
+    /// Whom it punishes by itself.
+    pub fn punishes(&self) -> Option<PersonId> {
+        match self {
+            Self::Warn { person, .. }
+            | Self::Mute { person, .. }
+            | Self::Kick { person, .. }
+            | Self::Ban { person, .. } => Some(*person),
+            Self::Reply { .. }
+            | Self::Say { .. }
+            | Self::Dm { .. }
+            | Self::Card { .. }
+            | Self::Delete { .. }
+            | Self::React { .. }
+            | Self::Pin
+            | Self::Unmute { .. }
+            | Self::SetAdmin { .. }
+            | Self::Rename { .. }
+            | Self::Admit { .. }
+            | Self::Tag { .. }
+            | Self::Untag { .. }
+            | Self::Score { .. }
+            | Self::After { .. } => None,
+        }
+    }
 }
 
 /// Where a delivery goes, as the platform names it.

@@ -45,7 +45,7 @@ impl Turn {
     }
 
     fn perform(&mut self, script: &ScriptName, effect: Effect) -> Result<(), Skip> {
-        if self.event.stale && is_visible(&effect) {
+        if self.event.stale && effect.is_visible() {
             return Err("the event is too old to be answered");
         }
         if let Some(person) = self.punished(script, &effect) {
@@ -199,7 +199,7 @@ impl Turn {
             Effect::Delete { .. } if by_rule => {
                 self.event.person.filter(|person| self.community.members.contains_key(person))
             }
-            other => punished(other),
+            other => other.punishes(),
         }
     }
 
@@ -473,40 +473,4 @@ fn buttons(content: &[Element]) -> Vec<String> {
             _ => None,
         })
         .collect()
-}
-
-fn is_visible(effect: &Effect) -> bool {
-    matches!(
-        effect,
-        Effect::Reply { .. }
-            | Effect::Say { .. }
-            | Effect::Dm { .. }
-            | Effect::Card { .. }
-            | Effect::React { .. }
-            | Effect::Pin
-    )
-}
-
-fn punished(effect: &Effect) -> Option<PersonId> {
-    match effect {
-        Effect::Warn { person, .. }
-        | Effect::Mute { person, .. }
-        | Effect::Kick { person, .. }
-        | Effect::Ban { person, .. } => Some(*person),
-        Effect::Reply { .. }
-        | Effect::Say { .. }
-        | Effect::Dm { .. }
-        | Effect::Card { .. }
-        | Effect::Delete { .. }
-        | Effect::React { .. }
-        | Effect::Pin
-        | Effect::Unmute { .. }
-        | Effect::SetAdmin { .. }
-        | Effect::Rename { .. }
-        | Effect::Admit { .. }
-        | Effect::Tag { .. }
-        | Effect::Untag { .. }
-        | Effect::Score { .. }
-        | Effect::After { .. } => None,
-    }
 }
