@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::clock::TimeMs;
+use crate::community::score::Kind;
 use crate::event::Element;
 use crate::id::{CommunityId, DeliveryId, EventId, GroupId, PersonId, Ref, ScriptName};
 use crate::value::Value;
@@ -129,6 +130,17 @@ pub enum Effect {
         /// Which tag.
         tag: String,
     },
+    /// Add to a member's activity score.
+    Score {
+        /// Whose.
+        person: PersonId,
+        /// Points.
+        points: i64,
+        /// For what.
+        kind: Kind,
+        /// For people.
+        reason: String,
+    },
     /// Wake `on_timer(name, …)` of the same script later. A timer of the same script, name and
     /// `key` replaces the one that waits.
     After {
@@ -162,7 +174,46 @@ impl Effect {
             Self::Admit { .. } => "admit",
             Self::Tag { .. } => "tag",
             Self::Untag { .. } => "untag",
+            Self::Score { .. } => "score",
             Self::After { .. } => "after",
+        }
+    }
+
+    /// Somebody would see it: too late for an event that is old.
+    pub fn is_visible(&self) -> bool {
+        matches!(
+            self,
+            Self::Reply { .. }
+                | Self::Say { .. }
+                | Self::Dm { .. }
+                | Self::Card { .. }
+                | Self::React { .. }
+                | Self::Pin
+        )
+    }
+
+    /// Whom it punishes by itself.
+    pub fn punishes(&self) -> Option<PersonId> {
+        match self {
+            Self::Warn { person, .. }
+            | Self::Mute { person, .. }
+            | Self::Kick { person, .. }
+            | Self::Ban { person, .. } => Some(*person),
+            Self::Reply { .. }
+            | Self::Say { .. }
+            | Self::Dm { .. }
+            | Self::Card { .. }
+            | Self::Delete { .. }
+            | Self::React { .. }
+            | Self::Pin
+            | Self::Unmute { .. }
+            | Self::SetAdmin { .. }
+            | Self::Rename { .. }
+            | Self::Admit { .. }
+            | Self::Tag { .. }
+            | Self::Untag { .. }
+            | Self::Score { .. }
+            | Self::After { .. } => None,
         }
     }
 }

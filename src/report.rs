@@ -60,6 +60,13 @@ pub enum Line {
         /// Why, as in 积分明细.
         reason: String,
     },
+    /// A script added to the activity score of a member.
+    Scored {
+        /// Whose.
+        member: String,
+        /// How much.
+        points: i64,
+    },
     /// The domain or the dispatcher refused.
     Refused {
         /// The refusal's code.

@@ -106,6 +106,10 @@ pub struct MemberView {
     pub warnings: i64,
     /// Whether the account is a bot's.
     pub is_bot: bool,
+    /// Activity score in whole points.
+    pub score: i64,
+    /// Level of that score.
+    pub level: i64,
 }
 
 /// Authority in a community, ordered: `owner > admin > mod > member`.

@@ -112,6 +112,9 @@ impl Store for Faulty {
 
     pass_on! {
         known(keys: &'a [(Ref, Arc<str>)]) -> R<Vec<usize>>;
+        score_facts(community: CommunityId, since: i64) -> R<qundao::community::score::Facts>;
+        score_log(community: CommunityId, person: PersonId, take: i64)
+            -> R<Vec<qundao::store::ScoreEntryRow>>;
         persons(accounts: &'a [Ref]) -> R<Vec<Option<PersonId>>>;
         transfer_amount(community: CommunityId, key: &'a str) -> R<Option<i64>>;
         timers_of(scripts: &'a [ScriptName], except: &'a str)

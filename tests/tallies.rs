@@ -1,4 +1,4 @@
-//! The counts of messages lag behind the events that carry them, and are never wrong: not while the
+//! The counts of messages, and of those that a score counts, lag behind the events that carry them, and are never wrong: not while the
 //! bot runs, not after a crash at any moment, not when events are committed out of their order.
 
 mod world;
@@ -6,6 +6,7 @@ mod world;
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use qundao::community::score::Mark;
 use qundao::id::{CommunityId, EventId, PersonId, Ref};
 use qundao::store::sqlite::Sqlite;
 use qundao::store::{
@@ -29,13 +30,22 @@ impl Chance {
     }
 }
 
-type Counts = BTreeMap<(i64, i64), i64>;
+/// Messages, and the mark of the last that counts in a score.
+type Counts = BTreeMap<(i64, i64), (i64, i64)>;
+
+/// Messages that count come every third time, ten a day.
+fn mark(messages: i64) -> Option<Mark> {
+    let nth = messages / 3;
+    (messages % 3 == 0).then(|| Mark::of(20_783 + nth / 10, 1 + nth % 10))
+}
 
 /// A message of a member, with everything that it is the first to need.
 fn message(id: i64, community: i64, person: i64, counts: &mut Counts) -> Write {
     let is_first_here = !counts.keys().any(|(known, _)| *known == community);
-    let count = counts.entry((community, person)).or_insert(0);
+    let (count, last) = counts.entry((community, person)).or_insert((0, 0));
     *count += 1;
+    let counted = mark(*count);
+    *last = counted.map_or(*last, |mark| mark.0);
     let mut rows = TurnRows::new(EventRow {
         id: EventId(id),
         community: CommunityId(community),
@@ -60,7 +70,7 @@ fn message(id: i64, community: i64, person: i64, counts: &mut Counts) -> Write {
         rows.members = vec![member(community, person, reference)];
     }
     let (community, person) = (CommunityId(community), PersonId(person));
-    rows.touched = vec![TouchRow { community, person, messages: *count }];
+    rows.touched = vec![TouchRow { community, person, messages: *count, counted }];
     Write::Turn(Box::new(rows))
 }
 
@@ -77,6 +87,7 @@ fn member(community: i64, person: i64, reference: Ref) -> MemberRow {
         joined_at: 0,
         left_at: None,
         messages: 0,
+        counted: Mark::default(),
         active_days: 1,
         last_day: "2026-11-26".to_owned(),
         tags: Default::default(),
@@ -134,7 +145,10 @@ async fn counts_are_those_of_the_events_whatever_happens() {
         }
         store.close().await;
         assert_eq!(table(&path).await, counts, "seed {seed}: after an orderly end");
-        assert!(counts.values().sum::<i64>() > 5000, "seed {seed}: too little was said");
+        assert!(
+            counts.values().map(|(messages, _)| messages).sum::<i64>() > 5000,
+            "seed {seed}: too little was said"
+        );
     }
 }
 
@@ -142,7 +156,7 @@ async fn counts_are_those_of_the_events_whatever_happens() {
 async fn told(store: &Sqlite, community: i64, counts: &Counts, seed: u64) {
     let rows = store.community(CommunityId(community)).await.unwrap();
     let heard: Counts =
-        rows.members.iter().map(|m| ((community, m.person.0), m.messages)).collect();
+        rows.members.iter().map(|m| ((community, m.person.0), (m.messages, m.counted.0))).collect();
     let all = (community, i64::MIN)..=(community, i64::MAX);
     let wanted: Counts = counts.range(all).map(|(key, count)| (*key, *count)).collect();
     assert_eq!(heard, wanted, "seed {seed}: while it runs");
@@ -150,7 +164,7 @@ async fn told(store: &Sqlite, community: i64, counts: &Counts, seed: u64) {
 
 async fn table(path: &Path) -> Counts {
     let mut db = peek(path).await;
-    let rows = sqlx::query("SELECT community, person, messages FROM member_tally");
+    let rows = sqlx::query("SELECT community, person, messages, counted FROM member_tally");
     let rows = rows.fetch_all(&mut db).await.unwrap();
-    rows.iter().map(|row| ((row.get(0), row.get(1)), row.get(2))).collect()
+    rows.iter().map(|row| ((row.get(0), row.get(1)), (row.get(2), row.get(3)))).collect()
 }

@@ -230,6 +230,8 @@ mod tests {
             messages: 6,
             warnings: 7,
             is_bot: false,
+            score: 8,
+            level: 9,
         })
     }
 

@@ -25,11 +25,12 @@ pub fn verify(args: &Args) -> End {
         let problems: String = found.broken.iter().map(|what| format!("✗ {what}\n")).collect();
         let mark = if found.broken.is_empty() { "✓" } else { "✗" };
         say(&format!(
-            "{problems}{mark} {} communities, {} accounts, {} transfers, {} packets, {} problems\n",
+            "{problems}{mark} {} communities, {} accounts, {} transfers, {} packets, {} scores, {} problems\n",
             found.communities,
             found.accounts,
             found.transfers,
             found.packets,
+            found.scores,
             found.broken.len()
         ));
     }

@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 
+use super::score::{CoreFan, Gate, Kind, Move, Moved, Ratio, Reviewed, Score};
 use super::{Checkin, Community, Member, Rules, Scope, Warning};
 use crate::id::{AccountId, CommunityId, PacketId, PersonId, ScriptName, TransferId};
 use crate::ledger::{Account, AccountKey, Hold, Mode, Packet, PacketState, Share};
 use crate::news::{Bigrams, ItemId, Posted};
-use crate::store::{CommunityRows, PacketRows};
+use crate::store::{CommunityRows, CoreFanRow, FanReviewRow, PacketRows, RelationRow, ScoreRow};
 
 impl Community {
     /// Builds the state that the rows describe.
@@ -51,6 +52,10 @@ impl Community {
             .collect();
         community.runs = rows.runs;
         community.routines = rows.routines.into_iter().map(|row| (row.name.clone(), row)).collect();
+        restore_scores(&mut community, rows.scores, &rows.relations);
+        let fans = rows.core_fans.into_iter().map(|row| (row.person, core_fan(&row)));
+        community.core_fans = fans.collect();
+        community.reviews = rows.reviews.iter().map(reviewed).collect();
         community.timers = rows.timers.into_iter().map(|timer| (timer.id, timer)).collect();
         community
     }
@@ -63,6 +68,45 @@ impl Community {
             std::cmp::Ordering::Equal => *count = ordinal.max(*count),
             std::cmp::Ordering::Less => {}
         }
+    }
+}
+
+fn restore_scores(community: &mut Community, scores: Vec<ScoreRow>, relations: &[RelationRow]) {
+    for row in scores {
+        let Some(member) = community.members.get_mut(&row.person) else { continue };
+        let days = u128::from_str_radix(&row.days, 16).unwrap_or_default();
+        let Score { counted, .. } = member.score;
+        let (value, day, added) = (row.score, row.day, row.added);
+        member.score = Score { value, day, days, added, counted };
+    }
+    for row in relations {
+        community.pairs.restore(row.person, row.source, Kind::Reply, row.replied);
+        community.pairs.restore(row.person, row.source, Kind::Like, row.liked);
+    }
+}
+
+fn core_fan(row: &CoreFanRow) -> CoreFan {
+    let CoreFanRow { since, above, below, grace_until, .. } = *row;
+    CoreFan { since, above, below, grace_until }
+}
+
+fn reviewed(row: &FanReviewRow) -> Reviewed {
+    let moved: Vec<(i64, bool, i64, Option<String>)> =
+        serde_json::from_str(&row.moved).unwrap_or_default();
+    let moved = moved.into_iter().map(|(person, entered, score, gate)| Moved {
+        person: PersonId(person),
+        how: if entered { Move::Entered } else { Move::Left },
+        score,
+        gate: gate.and_then(|word| Gate::parse(&word)),
+    });
+    Reviewed {
+        week: row.week,
+        at: row.at,
+        of_eligible: Ratio { part: row.eligible_core, whole: row.eligible },
+        of_active: Ratio { part: row.active_core, whole: row.active },
+        entered: row.entered,
+        left: row.gone,
+        moved: moved.collect(),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::score::{Day, Score, level};
 use crate::clock::TimeMs;
 use crate::id::{CommunityId, PersonId, Ref};
 use crate::store::MemberRow;
@@ -49,6 +50,8 @@ pub struct Member {
     pub tags: Vec<String>,
     /// Warnings.
     pub warnings: Vec<Warning>,
+    /// Activity score.
+    pub score: Score,
 }
 
 impl Member {
@@ -68,6 +71,7 @@ impl Member {
             last_day: String::new(),
             tags: Vec::new(),
             warnings: Vec::new(),
+            score: Score::default(),
         }
     }
 
@@ -124,7 +128,7 @@ impl Member {
     }
 
     /// What scripts may see.
-    pub fn view(&self, id: PersonId, points: i64, now: TimeMs) -> MemberView {
+    pub fn view(&self, id: PersonId, points: i64, now: TimeMs, today: Day) -> MemberView {
         MemberView {
             id,
             name: Arc::clone(&self.name),
@@ -137,6 +141,8 @@ impl Member {
             messages: self.messages,
             warnings: self.warnings(now),
             is_bot: self.is_bot,
+            score: self.score.points(today),
+            level: level(self.score.at(today)),
         }
     }
 
@@ -154,6 +160,7 @@ impl Member {
             joined_at: self.joined_at,
             left_at: self.left_at,
             messages: self.messages,
+            counted: self.score.counted,
             active_days: self.active_days,
             last_day: self.last_day.clone(),
             tags: self.tags.clone(),
@@ -177,6 +184,7 @@ impl From<MemberRow> for Member {
             last_day: row.last_day,
             tags: row.tags,
             warnings: Vec::new(),
+            score: Score { counted: row.counted, ..Score::default() },
         }
     }
 }

@@ -6,6 +6,7 @@
 mod load;
 pub use load::packet_from_rows;
 mod member;
+pub mod score;
 
 pub use member::{Member, Warning};
 
@@ -18,6 +19,7 @@ use crate::ledger::{AccountKey, Ledger, Packet};
 use crate::news::{ItemId, Posted};
 use crate::store::{RoutineRow, RunRow, TimerRow};
 use crate::value::{MemberView, Value};
+use score::{Authors, CoreFan, Day, Pairs, Reviewed, Talks};
 
 /// Where a script's memory belongs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -99,6 +101,8 @@ pub struct Community {
     pub id: CommunityId,
     /// Members, those who left too.
     pub members: HashMap<PersonId, Member>,
+    /// The local day of the turn that goes on.
+    pub today: Day,
     /// Members who are here, bots not counted.
     pub size: i64,
     /// Members by account.
@@ -134,6 +138,16 @@ pub struct Community {
     pub command_rate: HashMap<PersonId, TimeMs>,
     /// Scripts that fail here. Not kept over a restart.
     pub breakers: HashMap<ScriptName, Breaker>,
+    /// Today's talk. Not kept over a restart.
+    pub talks: Talks,
+    /// Who wrote the latest messages. Not kept over a restart.
+    pub authors: Authors,
+    /// Who has answered or liked whom today.
+    pub pairs: Pairs,
+    /// Core fans, and who is on the way in or out.
+    pub core_fans: HashMap<PersonId, CoreFan>,
+    /// The latest evaluations, the last one last; no more than [`score::REVIEWS_KEPT`].
+    pub reviews: Vec<Reviewed>,
 }
 
 impl Community {
@@ -142,6 +156,7 @@ impl Community {
         Self {
             id,
             members: HashMap::new(),
+            today: 0,
             size: 0,
             accounts: HashMap::new(),
             ledger: Ledger::default(),
@@ -159,6 +174,11 @@ impl Community {
             cooldowns: HashMap::new(),
             command_rate: HashMap::new(),
             breakers: HashMap::new(),
+            talks: Talks::default(),
+            authors: Authors::default(),
+            pairs: Pairs::default(),
+            core_fans: HashMap::new(),
+            reviews: Vec::new(),
         }
     }
 
@@ -170,7 +190,7 @@ impl Community {
     /// What scripts may see of a member.
     pub fn view(&self, person: PersonId, now: TimeMs) -> Option<Arc<MemberView>> {
         let member = self.members.get(&person)?;
-        Some(Arc::new(member.view(person, self.points(person), now)))
+        Some(Arc::new(member.view(person, self.points(person), now, self.today)))
     }
 
     /// The member with this account.

@@ -81,6 +81,13 @@ async fn ask(
         Need::PointsLog { person, skip, take } => {
             store.points_log(community, *person, *skip, *take).await.map(Fetched::PointsLog)
         }
+        Need::ScoreFacts { since } => {
+            let facts = store.score_facts(community, *since).await?;
+            Ok(Fetched::ScoreFacts(std::sync::Arc::new(facts)))
+        }
+        Need::ScoreLog { person, take } => {
+            store.score_log(community, *person, *take).await.map(Fetched::ScoreLog)
+        }
         Need::Packet(id) => store.packet(community, *id).await.map(Fetched::Packet),
         Need::SlotOf(message) => match to {
             Some(to) => store.slot_of(&to, message).await.map(Fetched::SlotOf),

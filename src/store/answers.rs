@@ -3,8 +3,9 @@
 use serde::Serialize;
 
 use super::{
-    CheckinRow, CommunityRow, GroupRow, MemberRow, NewsItemRow, NewsSourceRow, PacketRows,
-    PostedRow, RoutineRow, RuleVersionRow, RunRow, StateRow, TimerRow, WarningRow,
+    CheckinRow, CommunityRow, CoreFanRow, FanReviewRow, GroupRow, MemberRow, NewsItemRow,
+    NewsSourceRow, PacketRows, PostedRow, RelationRow, RoutineRow, RuleVersionRow, RunRow,
+    ScoreRow, StateRow, TimerRow, WarningRow,
 };
 use crate::clock::TimeMs;
 use crate::id::{CommunityId, PersonId, ScriptName, TimerId};
@@ -38,6 +39,14 @@ pub struct CommunityRows {
     pub routines: Vec<RoutineRow>,
     /// News that was posted.
     pub posted: Vec<PostedRow>,
+    /// Scores.
+    pub scores: Vec<ScoreRow>,
+    /// Who answered or liked whom on the latest day on which anybody did.
+    pub relations: Vec<RelationRow>,
+    /// Core fans, and who is on the way.
+    pub core_fans: Vec<CoreFanRow>,
+    /// The latest evaluations, oldest first.
+    pub reviews: Vec<FanReviewRow>,
 }
 
 /// A timer that a routine waits as: community, script, name and data.
@@ -135,6 +144,8 @@ pub struct Verification {
     pub transfers: i64,
     /// Packets checked.
     pub packets: i64,
+    /// Scores checked.
+    pub scores: i64,
     /// Everything that does not hold, one sentence each.
     pub broken: Vec<String>,
 }

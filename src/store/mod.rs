@@ -7,16 +7,19 @@
 mod answers;
 mod news_rows;
 mod rows;
+mod score_rows;
 pub mod sqlite;
 
 pub use answers::*;
 pub use news_rows::*;
 pub use rows::*;
+pub use score_rows::*;
 
 use std::sync::Arc;
 
 use crate::adapter::BoxFuture;
 use crate::clock::TimeMs;
+use crate::community::score::{Day, Facts};
 use crate::effect::{Delivery, Destination};
 use crate::id::{CommunityId, PersonId, Ref, ScriptName};
 
@@ -95,6 +98,21 @@ pub trait Store: Send + Sync {
         community: CommunityId,
         key: &'a str,
     ) -> BoxFuture<'a, Result<Option<i64>, StoreError>>;
+
+    /// What an evaluation of core fans needs, since a day.
+    fn score_facts(
+        &self,
+        community: CommunityId,
+        since: Day,
+    ) -> BoxFuture<'_, Result<Facts, StoreError>>;
+
+    /// The latest lines of the log of a member's score, newest first.
+    fn score_log(
+        &self,
+        community: CommunityId,
+        person: PersonId,
+        take: i64,
+    ) -> BoxFuture<'_, Result<Vec<ScoreEntryRow>, StoreError>>;
 
     /// The slot (card key) of a message that the bot sent.
     fn slot_of<'a>(

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use super::ScoreRows;
 use crate::clock::TimeMs;
+use crate::community::score::Mark;
 use crate::effect::{Delivery, DeliveryState};
 use crate::event::Envelope;
 use crate::id::{AccountId, CommunityId, DeliveryId, EventId, GroupId, PersonId, Ref, TimerId};
@@ -61,6 +63,8 @@ pub struct TurnRows {
     pub deliveries: Vec<Delivery>,
     /// Lines of the audit log.
     pub audit: Vec<AuditRow>,
+    /// What the turn says about scores.
+    pub scores: ScoreRows,
 }
 
 impl TurnRows {
@@ -90,6 +94,7 @@ impl TurnRows {
             routines: Vec::new(),
             deliveries: Vec::new(),
             audit: Vec::new(),
+            scores: ScoreRows::default(),
         }
     }
 }
@@ -207,6 +212,8 @@ pub struct MemberRow {
     pub left_at: Option<TimeMs>,
     /// Messages counted; written by [`TouchRow`] alone.
     pub messages: i64,
+    /// The latest message that her score counts; written by [`TouchRow`] alone.
+    pub counted: Mark,
     /// Local days with a message.
     pub active_days: i64,
     /// The last of them, `YYYY-MM-DD` or empty.
@@ -225,6 +232,8 @@ pub struct TouchRow {
     pub person: PersonId,
     /// Messages counted.
     pub messages: i64,
+    /// The message counts in her score too, as this one of her day.
+    pub counted: Option<Mark>,
 }
 
 /// A new account of the ledger.

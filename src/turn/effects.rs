@@ -45,7 +45,7 @@ impl Turn {
     }
 
     fn perform(&mut self, script: &ScriptName, effect: Effect) -> Result<(), Skip> {
-        if self.event.stale && is_visible(&effect) {
+        if self.event.stale && effect.is_visible() {
             return Err("the event is too old to be answered");
         }
         if let Some(person) = self.punished(script, &effect) {
@@ -78,6 +78,7 @@ impl Turn {
                 let to = self.destination(None)?;
                 self.deliver(Some(script), to, Call::Delete { message: message.clone() })?;
                 self.audit(script, "delete", message, reason);
+                self.is_deleted = true;
             }
             Effect::React { emoji } => {
                 let message = self.message_id()?;
@@ -122,6 +123,9 @@ impl Turn {
             Effect::Admit { yes, reason } => self.admit(script, yes, reason)?,
             Effect::Tag { person, tag } => self.tag(person, tag, true)?,
             Effect::Untag { person, tag } => self.tag(person, tag, false)?,
+            Effect::Score { person, points, kind, reason } => {
+                return self.score_add(person, points, kind, reason);
+            }
             Effect::After { delay_ms, name, data } => {
                 self.wake_later(script, delay_ms, name, &data)?;
             }
@@ -197,7 +201,7 @@ impl Turn {
             Effect::Delete { .. } if by_rule => {
                 self.event.person.filter(|person| self.community.members.contains_key(person))
             }
-            other => punished(other),
+            other => other.punishes(),
         }
     }
 
@@ -262,7 +266,7 @@ impl Turn {
         self.audit(script, "warn", object, reason);
     }
 
-    fn tag(&mut self, person: PersonId, tag: String, add: bool) -> Result<(), Skip> {
+    pub(super) fn tag(&mut self, person: PersonId, tag: String, add: bool) -> Result<(), Skip> {
         let Some(member) = self.community.members.get_mut(&person) else { return Ok(()) };
         member.tags.retain(|old| *old != tag);
         if add {
@@ -310,7 +314,13 @@ impl Turn {
         Ok(())
     }
 
-    fn audit(&mut self, script: &ScriptName, action: &str, object: String, detail: String) {
+    pub(super) fn audit(
+        &mut self,
+        script: &ScriptName,
+        action: &str,
+        object: String,
+        detail: String,
+    ) {
         let revision = self.plan.manifest(script).map_or("", |m| m.revision.as_str());
         self.made.audit.push(AuditRow {
             event: self.event.id,
@@ -376,40 +386,5 @@ impl Turn {
     /// The time at which a cooldown that begins now ends.
     pub(super) fn cooldown_end(&self, cooldown_ms: i64) -> TimeMs {
         self.now + cooldown_ms
-    }
-}
-
-fn is_visible(effect: &Effect) -> bool {
-    matches!(
-        effect,
-        Effect::Reply { .. }
-            | Effect::Say { .. }
-            | Effect::Dm { .. }
-            | Effect::Card { .. }
-            | Effect::React { .. }
-            | Effect::Pin
-    )
-}
-
-fn punished(effect: &Effect) -> Option<PersonId> {
-    match effect {
-        Effect::Warn { person, .. }
-        | Effect::Mute { person, .. }
-        | Effect::Kick { person, .. }
-        | Effect::Ban { person, .. } => Some(*person),
-        Effect::Reply { .. }
-        | Effect::Say { .. }
-        | Effect::Dm { .. }
-        | Effect::Card { .. }
-        | Effect::Delete { .. }
-        | Effect::React { .. }
-        | Effect::Pin
-        | Effect::Unmute { .. }
-        | Effect::SetAdmin { .. }
-        | Effect::Rename { .. }
-        | Effect::Admit { .. }
-        | Effect::Tag { .. }
-        | Effect::Untag { .. }
-        | Effect::After { .. } => None,
     }
 }

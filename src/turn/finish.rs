@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::Turn;
+use crate::community::score::Mark;
 use crate::community::{Breaker, Community};
 use crate::config::PrivacyConfig;
 use crate::dispatch::{Dispatch, OVERLOADED};
@@ -60,6 +61,7 @@ impl Turn {
             self.end_run(run, outcome, dispatch, &mut notices);
         }
         self.end_command(dispatch, &outcomes);
+        self.score(dispatch);
         self.trim_packets();
         let lines = self.take_lines();
         let outcome = self.outcome(&outcomes, &lines);
@@ -278,7 +280,7 @@ impl Turn {
                 Some(member.row(self.community.id, person))
             })
             .collect();
-        let touch = |person| touch_row(&self.community, person);
+        let touch = |person| touch_row(&self.community, person, self.counted);
         rows.touched = made.touched.into_iter().filter_map(touch).collect();
         rows.persons = std::mem::take(&mut self.new_persons);
         rows.accounts = made.accounts;
@@ -296,6 +298,11 @@ impl Turn {
         rows.runs = self.posted(made.runs);
         rows.routines = made.routines;
         rows.audit = made.audit;
+        rows.scores.values = self.score_rows(made.scored);
+        rows.scores.log = made.score_log;
+        rows.scores.relations = made.relations;
+        rows.scores.core_fans = made.core_fans;
+        rows.scores.reviews = made.reviews;
         rows.deliveries = std::mem::take(&mut self.deliveries);
         rows
     }
@@ -313,9 +320,9 @@ impl Turn {
     }
 }
 
-fn touch_row(community: &Community, person: PersonId) -> Option<TouchRow> {
+fn touch_row(community: &Community, person: PersonId, counted: Option<Mark>) -> Option<TouchRow> {
     let member = community.members.get(&person)?;
-    Some(TouchRow { community: community.id, person, messages: member.messages })
+    Some(TouchRow { community: community.id, person, messages: member.messages, counted })
 }
 
 /// A refusal in words; a role and a wait in it are worded too.

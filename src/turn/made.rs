@@ -3,8 +3,9 @@
 use crate::id::{PersonId, TimerId};
 use crate::ledger::Transfer;
 use crate::store::{
-    AccountRow, AuditRow, CheckinRow, PacketRow, PostedRow, RoutineRow, RuleAckRow, RuleVersionRow,
-    RunRow, ShareRow, StateRow, TimerRow, WarningRow,
+    AccountRow, AuditRow, CheckinRow, CoreFanRow, FanReviewRow, PacketRow, PostedRow, RelationRow,
+    RoutineRow, RuleAckRow, RuleVersionRow, RunRow, ScoreEntryRow, ShareRow, StateRow, TimerRow,
+    WarningRow,
 };
 
 macro_rules! made {
@@ -70,4 +71,14 @@ made! {
     members: PersonId,
     /// Members whose messages were counted.
     touched: PersonId,
+    /// Members whose scores changed by more than a message.
+    scored: PersonId,
+    /// Lines of the logs of scores.
+    score_log: ScoreEntryRow,
+    /// Who answered or liked whom.
+    relations: RelationRow,
+    /// Where members stand as core fans.
+    core_fans: CoreFanRow,
+    /// Evaluations.
+    reviews: FanReviewRow,
 }

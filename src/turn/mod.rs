@@ -6,6 +6,7 @@
 mod calls;
 mod checkin;
 mod effects;
+mod fans;
 mod finish;
 mod local;
 mod made;
@@ -15,6 +16,7 @@ mod points;
 mod routine_calls;
 mod routines;
 mod rules;
+mod score;
 mod state;
 mod told;
 mod world;
@@ -31,6 +33,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::clock::TimeMs;
+use crate::community::score::{CoreFan, Day, Facts, Mark, Reviewed};
 use crate::community::{Checkin, Community, Member, Rules, StateKey};
 use crate::dispatch::Plan;
 use crate::effect::Delivery;
@@ -42,7 +45,7 @@ use crate::refusal::Refusal;
 use crate::report::{Line, Notice};
 use crate::routine::Routine;
 use crate::script::protocol::{HostCall, HostCalls, HostReply, Run};
-use crate::store::{PacketRows, PersonRow, PointsEntry, RoutineRow, TimerRow};
+use crate::store::{PacketRows, PersonRow, PointsEntry, RoutineRow, ScoreEntryRow, TimerRow};
 use crate::value::Value;
 
 /// Something that memory does not hold and that the lane fetches before it runs the turn again.
@@ -57,6 +60,18 @@ pub enum Need {
         /// Take so many.
         take: i64,
     },
+    /// What an evaluation of core fans needs, since a day.
+    ScoreFacts {
+        /// The first day.
+        since: Day,
+    },
+    /// The latest lines of the log of a member's score.
+    ScoreLog {
+        /// Whose.
+        person: PersonId,
+        /// So many.
+        take: i64,
+    },
     /// A packet that ended long ago.
     Packet(i64),
     /// The slot of a message that the bot sent in the group of the event.
@@ -68,6 +83,10 @@ pub enum Need {
 pub enum Fetched {
     /// Movements.
     PointsLog(Vec<PointsEntry>),
+    /// For an evaluation.
+    ScoreFacts(Arc<Facts>),
+    /// Lines of a score.
+    ScoreLog(Vec<ScoreEntryRow>),
     /// The packet, if there is one.
     Packet(Option<PacketRows>),
     /// The slot, if the message has one.
@@ -114,6 +133,12 @@ pub enum Undo {
     Posted(ItemId),
     /// A routine made by command before.
     Routine(String, Option<RoutineRow>),
+    /// Where a core fan stood before.
+    CoreFan(PersonId, Option<CoreFan>),
+    /// The evaluations before.
+    Reviews(Vec<Reviewed>),
+    /// The tags of a member before.
+    Tags(PersonId, Vec<String>),
     /// A timer that was added.
     TimerAdded(TimerId),
     /// A timer that was removed.
@@ -170,18 +195,23 @@ pub struct Turn {
     /// The run whose call is being answered.
     current: Option<usize>,
     ordinal: u32,
+    /// The message of the event was taken away.
+    is_deleted: bool,
+    /// The message of the event counts in its author's score, as this one of her day.
+    counted: Option<Mark>,
 }
 
 impl Turn {
     /// Begins a turn.
     pub fn new(
         event: Arc<Event>,
-        community: Box<Community>,
+        mut community: Box<Community>,
         world: Arc<World>,
         plan: Arc<Plan>,
         now: TimeMs,
         local: LocalTime,
     ) -> Self {
+        community.today = score::day_of(now, local.utc_offset_s);
         Self {
             event,
             community,
@@ -204,6 +234,8 @@ impl Turn {
             base: (0, made::Mark::default()),
             current: None,
             ordinal: 0,
+            is_deleted: false,
+            counted: None,
         }
     }
 
@@ -293,6 +325,13 @@ impl Turn {
             }
             Undo::Posted(id) => {
                 community.posted.remove(&id);
+            }
+            Undo::CoreFan(person, before) => restore(&mut community.core_fans, person, before),
+            Undo::Reviews(before) => community.reviews = before,
+            Undo::Tags(person, before) => {
+                if let Some(member) = community.members.get_mut(&person) {
+                    member.tags = before;
+                }
             }
             Undo::TimerAdded(id) => {
                 community.timers.remove(&id);

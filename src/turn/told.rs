@@ -59,6 +59,9 @@ impl Turn {
             Effect::Untag { person, tag } => {
                 Line::Untagged { member: name(person), tag: tag.clone() }
             }
+            Effect::Score { person, points, .. } => {
+                Line::Scored { member: name(person), points: *points }
+            }
             Effect::After { .. } => return None,
         })
     }

@@ -46,6 +46,7 @@ pub const EFFECT_WORDS: &[&str] = &[
     "admit",
     "tag",
     "untag",
+    "score",
     "after",
 ];
 

@@ -51,6 +51,13 @@ pub(super) static ROWS: &[Row] = &[
         "How many messages she has sent in this community.",
     ),
     get(
+        "score",
+        Ty::Int,
+        |call| read(call, |m| m.score.into()),
+        "Her activity score in points; half of it is forgotten in fourteen days.",
+    ),
+    get("level", Ty::Int, |call| read(call, |m| m.level.into()), "Level of that score, 0–6."),
+    get(
         "warnings",
         Ty::Int,
         |call| read(call, |m| m.warnings.into()),

@@ -23,6 +23,7 @@ mod red_packet;
 mod register;
 mod routine;
 mod rules;
+mod score;
 mod state;
 mod text;
 mod time;
@@ -295,7 +296,7 @@ pub(super) struct Chapter {
 }
 
 /// The table.
-pub(super) static TABLE: [Chapter; 18] = [
+pub(super) static TABLE: [Chapter; 19] = [
     Chapter { title: "Registration: top level only", rows: register::ROWS },
     Chapter { title: "The event of a handler", rows: event::ROWS },
     Chapter { title: "Verbs of an event", rows: verbs::ROWS },
@@ -308,6 +309,7 @@ pub(super) static TABLE: [Chapter; 18] = [
     Chapter { title: "points", rows: points::ROWS },
     Chapter { title: "red_packet", rows: red_packet::ROWS },
     Chapter { title: "checkin", rows: checkin::ROWS },
+    Chapter { title: "score", rows: score::ROWS },
     Chapter { title: "rules", rows: rules::ROWS },
     Chapter { title: "routine", rows: routine::ROWS },
     Chapter { title: "state", rows: state::ROWS },
@@ -322,8 +324,8 @@ pub(super) fn rows() -> impl Iterator<Item = &'static Row> {
 }
 
 /// Namespaces of later versions.
-pub(super) const LATER_SPACES: [&str; 8] =
-    ["score", "tag", "poll", "chain", "invite", "order", "ticket", "plan"];
+pub(super) const LATER_SPACES: [&str; 7] =
+    ["tag", "poll", "chain", "invite", "order", "ticket", "plan"];
 
 /// Functions of later versions.
 pub(super) const LATER_FUNCTIONS: [&str; 4] = ["ask", "reject", "finish", "on_webhook"];

@@ -138,6 +138,8 @@ pub(super) fn member(id: i64, name: &str) -> Arc<MemberView> {
         messages: 12,
         warnings: 0,
         is_bot: false,
+        score: 12,
+        level: 2,
     })
 }
 

@@ -9,8 +9,9 @@ use sqlx::{Connection, Row};
 
 use super::accounts::BotAccounts;
 use super::bulk::Bound;
+use super::score::entry_cells;
 use super::sql::{DELIVERY, EVENT, FIRST, LAST, SETTLE, TOUCH, TRIP};
-use super::tally::{Key, Tallies};
+use super::tally::{Count, Key, Tallies, bind_touch};
 use super::{codes, failure};
 use crate::clock::TimeMs;
 use crate::effect::{Call, Delivery, Destination};
@@ -37,7 +38,7 @@ async fn write(
     connection: &mut SqliteConnection,
     accounts: &BotAccounts,
     parts: &Parts<'_>,
-    counts: &BTreeMap<Key, i64>,
+    counts: &BTreeMap<Key, Count>,
 ) -> Result<(), StoreError> {
     accounts.learn(connection, parts.turns.iter().map(|turn| &turn.event.account)).await?;
     let (first, last) = (parts.first(), parts.last());
@@ -142,6 +143,11 @@ impl<'a> Parts<'a> {
             json(turns.iter().flat_map(|turn| &turn.routines)),
             json(turns.iter().flat_map(|turn| &turn.routines)),
             json(turns.iter().flat_map(|turn| &turn.audit)),
+            json(turns.iter().flat_map(|turn| &turn.scores.values)),
+            json(turns.iter().flat_map(|turn| &turn.scores.log).map(entry_cells)),
+            json(turns.iter().flat_map(|turn| &turn.scores.relations)),
+            json(turns.iter().flat_map(|turn| &turn.scores.core_fans)),
+            json(turns.iter().flat_map(|turn| &turn.scores.reviews)),
         ]
     }
 
@@ -180,10 +186,6 @@ fn state(turns: &[&TurnRows]) -> (String, String) {
     (json(with_value(true)), json(with_value(false)))
 }
 
-fn bind_touch(query: Bound, ((community, person), messages): (&Key, &i64)) -> Bound {
-    query.bind(community.0).bind(person.0).bind(*messages)
-}
-
 fn bind_event(query: Bound, turn: &TurnRows, accounts: &BotAccounts) -> Bound {
     let row = &turn.event;
     query
@@ -203,6 +205,7 @@ fn bind_event(query: Bound, turn: &TurnRows, accounts: &BotAccounts) -> Bound {
         .bind(row.text.clone())
         .bind(row.body.as_ref().and_then(|body| serde_json::to_string(body).ok()))
         .bind(row.outcome.clone())
+        .bind(turn.touched.first().and_then(|author| author.counted).map(|mark| mark.0))
 }
 
 fn member_cells(row: &MemberRow) -> impl Serialize + '_ {

@@ -10,6 +10,7 @@ mod health;
 mod news;
 mod read;
 mod routine;
+mod score;
 mod sql;
 mod tally;
 mod trip;
@@ -31,11 +32,12 @@ use tally::Tallies;
 
 use super::{
     CommunityRows, DueTimer, EventRow, NewsItemRow, NewsRows, NewsSourceRow, PacketRows,
-    PointsEntry, RoutineRow, RoutineTimer, RunOutcome, Start, Store, StoreError, StoreHealth,
-    Verification, Write,
+    PointsEntry, RoutineRow, RoutineTimer, RunOutcome, ScoreEntryRow, Start, Store, StoreError,
+    StoreHealth, Verification, Write,
 };
 use crate::adapter::BoxFuture;
 use crate::clock::TimeMs;
+use crate::community::score::{Day, Facts};
 use crate::effect::{Delivery, Destination};
 use crate::id::{CommunityId, PersonId, Ref, ScriptName};
 
@@ -267,6 +269,25 @@ impl Store for Sqlite {
     ) -> BoxFuture<'a, Result<Option<i64>, StoreError>> {
         Box::pin(
             async move { read::transfer_amount(&mut *self.reader().await, community, key).await },
+        )
+    }
+
+    fn score_facts(
+        &self,
+        community: CommunityId,
+        since: Day,
+    ) -> BoxFuture<'_, Result<Facts, StoreError>> {
+        Box::pin(async move { score::facts(&mut *self.reader().await, community, since).await })
+    }
+
+    fn score_log(
+        &self,
+        community: CommunityId,
+        person: PersonId,
+        take: i64,
+    ) -> BoxFuture<'_, Result<Vec<ScoreEntryRow>, StoreError>> {
+        Box::pin(
+            async move { score::log(&mut *self.reader().await, community, person, take).await },
         )
     }
 

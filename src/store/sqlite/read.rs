@@ -7,7 +7,9 @@ use sqlx::{FromRow, Row};
 
 use super::accounts::BotAccounts;
 use super::commit::destination;
-use super::failure;
+use super::tally::Count;
+use super::{failure, score};
+use crate::community::score::Mark;
 use crate::effect::{Delivery, DeliveryState, Destination, Policy};
 use crate::id::{CommunityId, DeliveryId, EventId, GroupId, PersonId, Ref, ScriptName, TimerId};
 use crate::store::{
@@ -20,7 +22,7 @@ use crate::value::Role;
 /// Packets that ended are kept in memory as long as somebody may still ask for them.
 const ENDED_PACKETS_KEPT: i64 = 20;
 
-type Result<T> = std::result::Result<T, StoreError>;
+pub(super) type Result<T> = std::result::Result<T, StoreError>;
 
 pub(super) async fn start(db: &mut SqliteConnection) -> Result<Start> {
     let mut start = Start::default();
@@ -67,7 +69,8 @@ pub(super) async fn community(db: &mut SqliteConnection, id: CommunityId) -> Res
     let members = all(
         db,
         "SELECT m.person, m.ref, m.name, m.nickname, m.role, m.trust, m.is_bot, m.joined_at,
-           m.left_at, coalesce(t.messages, 0), m.active_days, m.last_day, m.tags
+           m.left_at, coalesce(t.messages, 0), m.active_days, m.last_day, m.tags,
+           coalesce(t.counted, 0)
          FROM member m LEFT JOIN member_tally t
            ON t.community = m.community AND t.person = m.person
          WHERE m.community = $1",
@@ -109,6 +112,10 @@ pub(super) async fn community(db: &mut SqliteConnection, id: CommunityId) -> Res
         posted: super::news::posted(db, id).await?,
         runs: super::routine::lately(db, id).await?,
         routines: super::routine::made(db, id).await?,
+        scores: score::values(db, id).await?,
+        relations: score::relations(db, id).await?,
+        core_fans: score::core_fans(db, id).await?,
+        reviews: score::reviews(db, id).await?,
     })
 }
 
@@ -127,6 +134,7 @@ fn member(community: CommunityId, row: &SqliteRow) -> Result<MemberRow> {
         joined_at: row.get(7),
         left_at: row.get(8),
         messages: row.get(9),
+        counted: Mark(row.get(13)),
         active_days: row.get(10),
         last_day: row.get(11),
         tags: json(&tags)?,
@@ -134,10 +142,11 @@ fn member(community: CommunityId, row: &SqliteRow) -> Result<MemberRow> {
 }
 
 /// Adds counts that are not in their table yet.
-pub(super) fn count(members: &mut [MemberRow], behind: &[(PersonId, i64)]) {
+pub(super) fn count(members: &mut [MemberRow], behind: &[(PersonId, Count)]) {
     for member in members {
         if let Ok(at) = behind.binary_search_by_key(&member.person, |(person, _)| *person) {
-            member.messages = member.messages.max(behind[at].1);
+            member.messages = member.messages.max(behind[at].1.messages);
+            member.counted = member.counted.max(behind[at].1.counted);
         }
     }
 }
@@ -455,7 +464,11 @@ fn json<T: serde::de::DeserializeOwned>(text: &str) -> Result<T> {
     serde_json::from_str(text).map_err(|error| StoreError::Data(error.to_string()))
 }
 
-async fn all(db: &mut SqliteConnection, sql: &'static str, keys: &[i64]) -> Result<Vec<SqliteRow>> {
+pub(super) async fn all(
+    db: &mut SqliteConnection,
+    sql: &'static str,
+    keys: &[i64],
+) -> Result<Vec<SqliteRow>> {
     let mut query = sqlx::query(sql);
     for key in keys {
         query = query.bind(*key);

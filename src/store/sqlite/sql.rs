@@ -26,16 +26,17 @@ const MEMBER: &str =
     is_bot = excluded.is_bot, joined_at = excluded.joined_at, left_at = excluded.left_at,
     active_days = excluded.active_days, last_day = excluded.last_day, tags = excluded.tags";
 pub(super) static TOUCH: Bulk = Bulk::new(
-    "INSERT INTO member_tally(community, person, messages)",
-    3,
-    "ON CONFLICT(community, person) DO UPDATE SET messages = max(messages, excluded.messages)",
+    "INSERT INTO member_tally(community, person, messages, counted)",
+    4,
+    "ON CONFLICT(community, person) DO UPDATE SET messages = max(messages, excluded.messages),
+    counted = max(counted, excluded.counted)",
 );
 pub(super) static EVENT: Bulk = Bulk::new(
     "INSERT INTO event(id, community, grp, person, account, key, kind, at, received_at, seed,
-    state, n, text, body, outcome)",
-    15,
+    state, n, text, body, outcome, counted)",
+    16,
     "ON CONFLICT(id) DO UPDATE SET state = excluded.state, n = excluded.n, text = excluded.text,
-    body = excluded.body, outcome = excluded.outcome",
+    body = excluded.body, outcome = excluded.outcome, counted = excluded.counted",
 );
 const LEFT_UNDONE: &str = "INSERT INTO left_undone(day, commands)
   SELECT value->>0, value->>1 FROM json_each(?) WHERE true
@@ -111,9 +112,34 @@ const AUDIT: &str = "INSERT INTO audit(event, community, at, actor, action, obje
   SELECT value->>'event', value->>'community', value->>'at', value->>'actor', value->>'action',
     value->>'object', value->>'detail' FROM json_each(?)";
 
+const SCORE: &str = "INSERT INTO member_score(community, person, score, day, days, added)
+  SELECT value->>'community', value->>'person', value->>'score', value->>'day', value->>'days',
+    value->>'added' FROM json_each(?) WHERE true
+  ON CONFLICT(community, person) DO UPDATE SET score = excluded.score, day = excluded.day,
+    days = excluded.days, added = excluded.added";
+const SCORE_LOG: &str = "INSERT INTO score_log(community, person, day, kind, event, n, weight,
+    source, reason)
+  SELECT value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>6, value->>7,
+    value->>8 FROM json_each(?)";
+const RELATION: &str = "INSERT INTO relation(community, person, source, replied, liked)
+  SELECT value->>'community', value->>'person', value->>'source', value->>'replied',
+    value->>'liked' FROM json_each(?) WHERE true
+  ON CONFLICT(community, person, source) DO UPDATE SET
+    replied = max(replied, excluded.replied), liked = max(liked, excluded.liked)";
+const CORE_FAN: &str = "INSERT INTO core_fan(community, person, since, above, below, grace_until)
+  SELECT value->>'community', value->>'person', value->>'since', value->>'above',
+    value->>'below', value->>'grace_until' FROM json_each(?) WHERE true
+  ON CONFLICT(community, person) DO UPDATE SET since = excluded.since, above = excluded.above,
+    below = excluded.below, grace_until = excluded.grace_until";
+const FAN_REVIEW: &str = "INSERT INTO fan_review(community, week, version, event, at, eligible,
+    eligible_core, active, active_core, entered, gone, moved)
+  SELECT value->>'community', value->>'week', value->>'version', value->>'event', value->>'at',
+    value->>'eligible', value->>'eligible_core', value->>'active', value->>'active_core',
+    value->>'entered', value->>'gone', value->>'moved' FROM json_each(?)";
+
 /// What few batches write, before the events and after them.
 pub(super) const FIRST: [&str; 6] = [COMMUNITY, GROUP, PERSON, ACCOUNT, MEMBER, LEFT_UNDONE];
-pub(super) const LAST: [&str; 17] = [
+pub(super) const LAST: [&str; 22] = [
     LEDGER_ACCOUNT,
     TRANSFER,
     PACKET,
@@ -131,6 +157,11 @@ pub(super) const LAST: [&str; 17] = [
     MADE,
     UNMADE,
     AUDIT,
+    SCORE,
+    SCORE_LOG,
+    RELATION,
+    CORE_FAN,
+    FAN_REVIEW,
 ];
 /// Everything, in an order that satisfies the foreign keys. A delivery stands before its outcome,
 /// which may come with it.

@@ -1,8 +1,8 @@
-//! How many messages each member wrote: which of these counts a commit writes into their table.
+//! How many messages each member wrote, and the last that her score counts: which of these counts a commit writes into their table.
 //!
 //! Every message changes its author's count, and authors lie all over the table, so that writing
 //! each count at once would be most of what a commit writes. The count is in the event's own row
-//! (`event.n`), so nothing is lost when the table is behind: it follows in the order of its keys, some
+//! (`event.n` and `event.counted`), so nothing is lost when the table is behind: it follows in the order of its keys, some
 //! neighbours with each commit, and catches up from the events after a crash. Where little is said,
 //! everything is written at once.
 
@@ -13,8 +13,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteConnection;
 
+use super::bulk::Bound as Bulk;
 use super::failure;
 use super::sql::TOUCH;
+use crate::community::score::Mark;
 use crate::id::{CommunityId, EventId, PersonId};
 use crate::store::{StoreError, TurnRows};
 
@@ -26,12 +28,39 @@ const MANY: usize = 8192;
 
 pub(super) type Key = (CommunityId, PersonId);
 
+/// What a member's messages have come to. Both only grow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Count {
+    pub(super) messages: i64,
+    pub(super) counted: Mark,
+}
+
+impl Count {
+    fn or_later(self, other: Self) -> Self {
+        Self {
+            messages: self.messages.max(other.messages),
+            counted: self.counted.max(other.counted),
+        }
+    }
+
+    fn is_within(self, other: Self) -> bool {
+        self.or_later(other) == other
+    }
+}
+
+type Counts = BTreeMap<Key, Count>;
+
+fn note_later(counts: &mut Counts, key: Key, count: Count) {
+    let known = counts.entry(key).or_default();
+    *known = known.or_later(count);
+}
+
 /// Counts that are committed with their events and not yet in their table.
 #[derive(Default)]
 pub(super) struct Tallies(Mutex<State>);
 
 struct State {
-    waiting: BTreeMap<Key, i64>,
+    waiting: Counts,
     /// The last key that this round has written.
     reached: Option<Key>,
     /// The last event when this round began. Counts of later events may wait; one of an earlier
@@ -55,9 +84,9 @@ impl Default for State {
 /// What one commit does about it.
 pub(super) struct Step {
     /// Counts to write, in the order of their keys.
-    pub(super) rows: BTreeMap<Key, i64>,
+    pub(super) rows: Counts,
     /// Counts of this commit that wait.
-    fresh: BTreeMap<Key, i64>,
+    fresh: Counts,
     /// The last of the neighbours; `None` where the round is complete.
     reached: Option<Key>,
     last: EventId,
@@ -70,22 +99,25 @@ impl Tallies {
         let (mut rows, mut fresh) = (BTreeMap::new(), BTreeMap::new());
         for turn in turns {
             let kept = if turn.event.id <= state.mark { &mut rows } else { &mut fresh };
-            kept.extend(turn.touched.iter().map(|row| ((row.community, row.person), row.messages)));
+            for row in &turn.touched {
+                let counted = row.counted.unwrap_or_default();
+                let count = Count { messages: row.messages, counted };
+                note_later(kept, (row.community, row.person), count);
+            }
         }
         let many = state.waiting.len() > MANY;
         let most = if many { NEIGHBOURS_MANY } else { NEIGHBOURS };
         let from = (state.reached.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded);
-        // The later of two counts of one member stands in `fresh`.
-        let mut next: BTreeMap<Key, i64> = BTreeMap::new();
+        let mut next = Counts::new();
         for counts in [&state.waiting, &fresh] {
-            next.extend(counts.range(from).take(most + 1).map(|(key, count)| (*key, *count)));
+            let some = counts.range(from).take(most + 1);
+            some.for_each(|(key, count)| note_later(&mut next, *key, *count));
         }
         let is_complete = next.len() <= most;
-        let neighbours: Vec<(Key, i64)> = next.into_iter().take(most).collect();
+        let neighbours: Vec<(Key, Count)> = next.into_iter().take(most).collect();
         let reached = neighbours.last().filter(|_| !is_complete).map(|(key, _)| *key);
         for (key, count) in neighbours {
-            let row = rows.entry(key).or_insert(count);
-            *row = count.max(*row);
+            note_later(&mut rows, key, count);
         }
         let last = turns.iter().map(|turn| turn.event.id).max().unwrap_or(NONE);
         Step { rows, fresh, reached, last: last.max(state.last) }
@@ -94,9 +126,11 @@ impl Tallies {
     /// The commit is on the disk.
     pub(super) fn committed(&self, step: Step) {
         let mut state = self.state();
-        state.waiting.extend(step.fresh);
+        for (key, count) in step.fresh {
+            note_later(&mut state.waiting, key, count);
+        }
         for (key, count) in step.rows {
-            if state.waiting.get(&key).is_some_and(|waiting| *waiting <= count) {
+            if state.waiting.get(&key).is_some_and(|waiting| waiting.is_within(count)) {
                 state.waiting.remove(&key);
             }
         }
@@ -108,7 +142,7 @@ impl Tallies {
     }
 
     /// Counts of a community that are not in the table yet.
-    pub(super) fn of(&self, community: CommunityId) -> Vec<(PersonId, i64)> {
+    pub(super) fn of(&self, community: CommunityId) -> Vec<(PersonId, Count)> {
         let all = (community, PersonId(i64::MIN))..=(community, PersonId(i64::MAX));
         let state = self.state();
         state.waiting.range(all).map(|((_, person), count)| (*person, *count)).collect()
@@ -134,9 +168,7 @@ impl Tallies {
             let state = self.state();
             (state.waiting.clone(), state.last)
         };
-        let bind = |query: super::bulk::Bound, ((community, person), count): (Key, i64)| {
-            query.bind(community.0).bind(person.0).bind(count)
-        };
+        let bind = |query, (key, count): (Key, Count)| bind_touch(query, (&key, &count));
         TOUCH.run(connection, waiting.into_iter(), bind).await?;
         let mut state = self.state();
         state.waiting.clear();
@@ -155,12 +187,18 @@ impl Tallies {
     }
 }
 
+/// The row of a count.
+pub(super) fn bind_touch(query: Bulk, ((community, person), count): (&Key, &Count)) -> Bulk {
+    query.bind(community.0).bind(person.0).bind(count.messages).bind(count.counted.0)
+}
+
 /// Counts only grow, so the highest is the latest.
-const CATCH_UP: &str = "INSERT INTO member_tally(community, person, messages)
-  SELECT community, person, max(n) FROM event
+const CATCH_UP: &str = "INSERT INTO member_tally(community, person, messages, counted)
+  SELECT community, person, max(n), coalesce(max(counted), 0) FROM event
   WHERE id > coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'tallied'), 0)
     AND n IS NOT NULL AND person IS NOT NULL GROUP BY community, person
-  ON CONFLICT(community, person) DO UPDATE SET messages = max(messages, excluded.messages)";
+  ON CONFLICT(community, person) DO UPDATE SET messages = max(messages, excluded.messages),
+    counted = max(counted, excluded.counted)";
 
 async fn note(connection: &mut SqliteConnection, done: EventId) -> Result<(), StoreError> {
     let sql = "INSERT INTO meta(key, value) VALUES('tallied', $1)

@@ -80,6 +80,7 @@ pub(super) async fn verify(db: &mut SqliteConnection) -> Result<Verification, St
         accounts: row.get(1),
         transfers: row.get(2),
         packets: row.get(3),
+        scores: 0,
         broken: Vec::new(),
     };
     for check in CHECKS {
@@ -87,5 +88,6 @@ pub(super) async fn verify(db: &mut SqliteConnection) -> Result<Verification, St
             result.broken.push(row.get(0));
         }
     }
+    result.scores = super::score::verify(db, &mut result.broken).await?;
     Ok(result)
 }

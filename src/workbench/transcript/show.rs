@@ -40,6 +40,7 @@ fn place(line: &Line) -> Option<String> {
         Line::Said { group, .. } | Line::Card { group, .. } => Some(group.as_str().to_owned()),
         Line::Wrote { member, .. } => Some(format!("dm {member}")),
         Line::Points { .. }
+        | Line::Scored { .. }
         | Line::Refused { .. }
         | Line::Deleted { .. }
         | Line::Reacted { .. }
@@ -76,6 +77,7 @@ fn words(line: &Line, here: &Ref) -> String {
         Line::Wrote { member, text } => format!("dm {} {}", plain_line(member), plain(text)),
         Line::Card { group, text, .. } => format!("{}card {}", at(group), plain(text)),
         Line::Points { member, delta, .. } => format!("points {} {delta:+}", plain_line(member)),
+        Line::Scored { member, points } => format!("score {} {points:+}", plain_line(member)),
         Line::Refused { code } => one(&["refuse", code]),
         Line::Deleted { reason } => one(&["delete", reason]),
         Line::Reacted { emoji } => one(&["react", emoji]),
