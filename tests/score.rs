@@ -154,6 +154,16 @@ async fn a_score_is_the_chat_and_its_log_through_crashes() {
             chat.clock.set(START + day * DAY_MS);
             let mut said: Vec<(String, &str)> = Vec::new();
             for _ in 0..chance.below(60) {
+                if chance.below(150) == 0 {
+                    crashes += 1;
+                    photo(&path(crashes - 1), &path(crashes));
+                    let at = chat.clock.now();
+                    let n = chat.n;
+                    chat = Chat::start(&path(crashes), at, vec![]).await;
+                    chat.n = n;
+                    // Who wrote what is not known after a restart; who answered whom is.
+                    said.clear();
+                }
                 let who = names[chance.below(5) as usize];
                 let whom = (!said.is_empty())
                     .then(|| said[chance.below(said.len() as i64) as usize].clone());
@@ -179,14 +189,6 @@ async fn a_score_is_the_chat_and_its_log_through_crashes() {
                         *model.messages.entry((who.into(), today)).or_default() += 1;
                     }
                 }
-            }
-            if chance.below(4) == 0 {
-                crashes += 1;
-                photo(&path(crashes - 1), &path(crashes));
-                let at = chat.clock.now();
-                let n = chat.n;
-                chat = Chat::start(&path(crashes), at, vec![]).await;
-                chat.n = n;
             }
             let scores = chat.scores().await;
             for name in names.iter().filter(|name| scores.contains_key(**name)) {
