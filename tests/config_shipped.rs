@@ -26,7 +26,17 @@ fn it_runs_as_it_is() {
     let features: Vec<_> = config.scripts.features.keys().map(String::as_str).collect();
     assert_eq!(
         features,
-        ["activity", "checkin", "daily_news", "help", "points", "red_packet", "routines", "rules"]
+        [
+            "activity",
+            "checkin",
+            "daily_news",
+            "help",
+            "points",
+            "red_packet",
+            "routines",
+            "rules",
+            "seed_users"
+        ]
     );
     assert!(config.scripts.rules.contains_key("no-ads"));
 }

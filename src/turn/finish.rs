@@ -7,6 +7,7 @@ use crate::community::score::Mark;
 use crate::community::{Breaker, Community};
 use crate::config::PrivacyConfig;
 use crate::dispatch::{Dispatch, OVERLOADED};
+use crate::effect::{Delivery, Destination};
 use crate::event::{Element, EventKind, plain_text};
 use crate::id::{PersonId, ScriptName};
 use crate::refusal::Refusal;
@@ -309,9 +310,10 @@ impl Turn {
 }
 
 impl Turn {
-    /// A routine that had nothing to say does not count against the budget of the day.
+    /// A routine that had nothing to say to a group does not count against the budget of the day.
     fn posted(&mut self, mut runs: Vec<RunRow>) -> Vec<RunRow> {
-        if self.deliveries.is_empty() {
+        let is_post = |delivery: &Delivery| matches!(delivery.to, Destination::Group(_));
+        if !self.deliveries.iter().any(is_post) {
             let mine = self.event.id;
             let all = runs.iter_mut().chain(&mut self.community.runs);
             all.filter(|run| run.event == mine).for_each(|run| run.kind = None);
