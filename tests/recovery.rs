@@ -95,6 +95,7 @@ impl Store for Faulty {
         self.inner.close()
     }
     pass_on! {
+        last_heard(platform: &'a str) -> R<Option<TimeMs>>;
         known(keys: &'a [(Ref, Arc<str>)]) -> R<Vec<usize>>;
         persons(accounts: &'a [Ref]) -> R<Vec<Option<PersonId>>>;
         transfer_amount(community: CommunityId, key: &'a str) -> R<Option<i64>>;

@@ -32,6 +32,7 @@ async fn call<P: Peer>(peer: &P, call: Call) -> Outcome {
     let request = Request {
         key: "k".to_owned(),
         account: adapter.account(),
+        answers: None,
         to: Destination::Group(peer.group()),
         call,
         attempt: 1,
@@ -113,6 +114,7 @@ pub fn a_direct_message_is_for_the_bot<P: Peer>() {
         let request = Request {
             key: "k".to_owned(),
             account: envelope.account.clone(),
+            answers: None,
             to: Destination::Direct(peer.somebody()),
             call: send(vec![Element::Text("5".to_owned())]),
             attempt: 1,
