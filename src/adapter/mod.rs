@@ -7,6 +7,7 @@
 
 mod backoff;
 pub mod console;
+pub mod discord;
 pub mod onebot;
 
 use std::future::Future;
@@ -80,7 +81,7 @@ pub enum AdapterDefault {
 }
 
 /// Every adapter in this binary.
-pub static ADAPTERS: &[AdapterSpec] = &[console::SPEC, onebot::SPEC];
+pub static ADAPTERS: &[AdapterSpec] = &[console::SPEC, discord::SPEC, onebot::SPEC];
 
 /// What the core asks of an adapter.
 #[derive(Clone, Debug, PartialEq)]
