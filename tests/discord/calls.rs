@@ -67,7 +67,9 @@ async fn what_the_bot_may_not_do_is_not_tried() {
         assert!(told.contains(word), "{told}");
     }
     // A channel that takes speaking away from everybody.
-    sim.world(|world| { world.denied.insert(CHANNEL, 1 << 11); });
+    sim.world(|world| {
+        world.denied.insert(CHANNEL, 1 << 11);
+    });
     let changed = sim.world(|world| world.channel(CHANNEL, "大厅"));
     sim.dispatch("CHANNEL_UPDATE", changed);
     rig.until_known(&sim).await;

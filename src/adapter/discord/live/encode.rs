@@ -214,8 +214,12 @@ pub fn create(
     body["nonce"] = nonce(request).into();
     body["enforce_nonce"] = true.into();
     if let Some(Ok(quoted)) = reply_to.map(message) {
-        let quoted = quoted.to_string();
-        body["message_reference"] = json!({ "message_id": quoted, "fail_if_not_exists": false });
+        body["message_reference"] = json!({
+            "type": 0,
+            "message_id": quoted.to_string(),
+            "channel_id": channel.to_string(),
+            "fail_if_not_exists": false,
+        });
     }
     Op::new(LightMethod::Post, Path::Messages(channel), Some(body))
 }
