@@ -3,6 +3,8 @@
 //! Scripts ask with an [`Effect`]; the turn checks it and, where it concerns the world outside,
 //! makes a [`Delivery`] that is committed before anything is sent.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::clock::TimeMs;
@@ -402,6 +404,16 @@ impl DeliveryState {
     }
 }
 
+/// The event that a delivery follows from: a platform that waits for an answer to a question
+/// recognises it by that.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answers {
+    /// The key of the event.
+    pub event: Arc<str>,
+    /// It concerns who asked and nobody else: shown to her alone where the platform can answer so.
+    pub is_personal: bool,
+}
+
 /// One outbound message or action with its fate.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Delivery {
@@ -411,6 +423,9 @@ pub struct Delivery {
     pub key: String,
     /// The turn that wanted it.
     pub event: EventId,
+    /// What it answers, while this process knows it.
+    #[serde(skip)]
+    pub answers: Option<Answers>,
     /// Whose.
     pub community: CommunityId,
     /// The script that wanted it; `None` for the core.

@@ -51,6 +51,10 @@ pub struct Place {
     pub id: Ref,
     /// Its title, where known.
     pub name: Option<String>,
+    /// The community that it is part of where the configuration does not say otherwise, as the
+    /// platform names it (a Discord server); `None`: it is a community of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub community: Option<Ref>,
 }
 
 /// A person as a platform names her.

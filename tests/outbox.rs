@@ -284,6 +284,7 @@ fn left(id: i64, policy: Policy, state: DeliveryState, expires_at: TimeMs) -> De
         id: DeliveryId(id),
         key: format!("left-{id}"),
         event: EventId(1),
+        answers: None,
         community: CommunityId(1),
         script: None,
         account: qundao::id::Ref::new("test", "bot"),

@@ -111,6 +111,7 @@ impl Store for Faulty {
     }
 
     pass_on! {
+        last_heard(platform: &'a str) -> R<Option<TimeMs>>;
         known(keys: &'a [(Ref, Arc<str>)]) -> R<Vec<usize>>;
         score_facts(community: CommunityId, since: i64) -> R<qundao::community::score::Facts>;
         score_log(community: CommunityId, person: PersonId, take: i64)

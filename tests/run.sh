@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Everything that must hold before a change goes in. Needs the toolchain of rustup, Python 3.11 or
-# later and, the first time, a way to crates.io and PyPI; no other network, no database, no terminal.
+# later, Node.js 20 or later and, the first time, a way to crates.io, PyPI and npm; no other network,
+# no database, no terminal.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -63,6 +64,9 @@ fi
 step 'peers: Python programs that OneBot is tested against'
 # The tests make this themselves where it is missing; here it fails under its own name.
 bash tests/onebot/python/install.sh "${CARGO_TARGET_DIR:-target}"
+
+step 'peers: a simulated Discord of others, from npm'
+bash tests/discord/twin/install.sh "${CARGO_TARGET_DIR:-target}"
 
 step 'tests: cargo test'
 mkdir -p target

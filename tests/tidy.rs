@@ -125,6 +125,8 @@ fn types_of_a_platform_stay_in_its_adapter() {
     none("the console's types outside its adapter", places(&console, &allowed));
     let onebot = [r"adapter::onebot\b", r"\bonebot::[A-Za-z{]"];
     none("QQ's types outside their adapter", places(&onebot, &["src/adapter/"]));
+    let discord = [r"\bserenity\b", r"\breqwest\b", r"\bdiscord::[A-Za-z{]"];
+    none("Discord's types outside their adapter", places(&discord, &["src/adapter/"]));
 }
 
 #[test]

@@ -5,7 +5,9 @@
 //! nothing outside its folder knows its platform's types. A new adapter is its folder, one line
 //! in [`ADAPTERS`], a config section and its fixtures.
 
+mod backoff;
 pub mod console;
+pub mod discord;
 pub mod onebot;
 
 use std::future::Future;
@@ -17,9 +19,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::TimeMs;
 use crate::config::AdapterConfig;
-use crate::effect::{Call, Destination};
+use crate::effect::{Answers, Call, Destination};
 use crate::event::{Element, Envelope};
 use crate::id::Ref;
+use crate::script::protocol::Param;
 
 /// A future on the heap, as object-safe traits need it.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -78,7 +81,7 @@ pub enum AdapterDefault {
 }
 
 /// Every adapter in this binary.
-pub static ADAPTERS: &[AdapterSpec] = &[console::SPEC, onebot::SPEC];
+pub static ADAPTERS: &[AdapterSpec] = &[console::SPEC, discord::SPEC, onebot::SPEC];
 
 /// What the core asks of an adapter.
 #[derive(Clone, Debug, PartialEq)]
@@ -87,6 +90,9 @@ pub struct Request {
     pub key: String,
     /// The account that should make it; another of the platform may where that one is away.
     pub account: Ref,
+    /// The event that it follows from, where that is known: a platform that waits for an answer to
+    /// it gets this call as the answer.
+    pub answers: Option<Answers>,
     /// Where to.
     pub to: Destination,
     /// What.
@@ -243,8 +249,9 @@ pub enum RoleSource {
 /// Everything that an adapter can and cannot do, as data.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Capabilities {
-    /// Words of [`Call`] that work, besides `send`; and `edit`, `private`, `history`,
-    /// `member_list`.
+    /// Words of [`Call`] that work, besides `send`; and `edit`, `private` (a message for one member
+    /// alone), `private_answers` (the same as the answer to a button or a slash command),
+    /// `history`, `member_list`.
     pub actions: &'static [&'static str],
     /// Longest mute.
     pub mute_max: Option<Duration>,
@@ -299,6 +306,21 @@ pub fn element_word(element: &Element) -> &'static str {
     }
 }
 
+/// A command in force, as a platform may show it to its members.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CommandOffer {
+    /// The verb that members type.
+    pub verb: String,
+    /// Its name where names are Latin; without one it is only typed.
+    pub slash: Option<String>,
+    /// What it does in one line, in each language of the catalogue: `(locale, line)`.
+    pub about: Vec<(&'static str, String)>,
+    /// Its parameters in their order.
+    pub params: Vec<Param>,
+    /// What it refuses is for the member alone.
+    pub quiet: bool,
+}
+
 /// What an adapter gives its events to.
 pub trait Inbox: Send + Sync {
     /// Takes one event; events offered one after the other stay in that order. Waits while the
@@ -348,4 +370,12 @@ pub trait Adapter: Send + Sync {
     fn read_back<'a>(&'a self, _request: &'a Request) -> BoxFuture<'a, Seen> {
         Box::pin(async { Seen::Unknown })
     }
+
+    /// The commands in force, told before the adapter runs and after every reload. Platforms that
+    /// show commands to their members offer these; others need not listen. Returns at once.
+    fn offer_commands(&self, _commands: &[CommandOffer]) {}
+
+    /// Told once before the adapter runs: its groups that are known, and when the last event of
+    /// its platform came. Where there is a history, what came since is fetched from it.
+    fn heard_before(&self, _groups: &[Ref], _until: TimeMs) {}
 }

@@ -7,19 +7,26 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::Bot;
-use crate::config::{Config, ScriptTables, live};
+use crate::adapter::{Adapter, CommandOffer};
+use crate::config::{Config, Effective, Resolved, ScriptTables, live};
 use crate::dispatch::Registry;
 use crate::id::{CommunityId, ScriptName};
 use crate::lane::Message;
 use crate::moderation::WordLists;
 use crate::script::lint;
 use crate::script::load::{InForce, Prepared, prepare};
-use crate::script::protocol::{Bundle, HandlerId, Manifest, ScriptError, ScriptHost, Source};
+use crate::script::protocol::{
+    Bundle, Command, HandlerId, Manifest, ScriptError, ScriptHost, Source, Trigger,
+};
+use crate::text;
 use crate::turn::{EXPIRED, is_in_step};
+use crate::value::ValueMap;
 
 /// Scripts in force.
 pub(super) struct Scripts {
     host: Arc<dyn ScriptHost>,
+    /// Who shows the commands in force to members.
+    adapters: Vec<Arc<dyn Adapter>>,
     number: u64,
     in_force: InForce,
     /// The version of each script before the one in force.
@@ -151,9 +158,10 @@ impl Bot {
 
 impl Scripts {
     /// No script yet.
-    pub(super) fn new(host: Arc<dyn ScriptHost>) -> Self {
+    pub(super) fn new(host: Arc<dyn ScriptHost>, adapters: Vec<Arc<dyn Adapter>>) -> Self {
         Self {
             host,
+            adapters,
             number: 0,
             in_force: InForce::new(),
             before: InForce::new(),
@@ -191,6 +199,8 @@ impl Scripts {
         let bundle = Arc::new(Bundle { number: self.number, sources });
         let registry = Registry::new(config, &resolved, manifests.iter(), &bundle);
         self.host.install(bundle);
+        let offers = offers(&manifests, &resolved);
+        self.adapters.iter().for_each(|adapter| adapter.offer_commands(&offers));
         self.note_before(&in_force);
         self.in_force = in_force;
         Ok(Arc::new(registry))
@@ -263,6 +273,36 @@ fn judge(
             limit: Some("script_kills".to_owned()),
         }]),
     }
+}
+
+/// Commands that work somewhere, in the order of their scripts.
+fn offers(manifests: &[Manifest], resolved: &Resolved) -> Vec<CommandOffer> {
+    let runs = |it: &&Manifest| resolved.everything_about(&it.name).any(Effective::runs);
+    let handlers = manifests.iter().filter(runs).flat_map(|manifest| &manifest.handlers);
+    let commands = handlers.filter_map(|handler| match &handler.trigger {
+        Trigger::Command(command) => Some(command),
+        Trigger::Message
+        | Trigger::Keyword(_)
+        | Trigger::Words(_)
+        | Trigger::Regex(_)
+        | Trigger::Join
+        | Trigger::Leave
+        | Trigger::JoinRequest
+        | Trigger::Reaction(_)
+        | Trigger::Button
+        | Trigger::Timer(_)
+        | Trigger::Every { .. } => None,
+    });
+    let line =
+        |command: &Command, locale| (locale, text::text(locale, &command.help, &ValueMap::new()));
+    let offer = |command: &Command| CommandOffer {
+        verb: command.verb.clone(),
+        slash: command.slash.clone(),
+        about: text::locales().map(|locale| line(command, locale)).collect(),
+        params: command.params.clone(),
+        quiet: command.quiet,
+    };
+    commands.map(offer).collect()
 }
 
 /// Scripts that will be in force no more.

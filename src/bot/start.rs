@@ -16,7 +16,7 @@ use crate::clock::Clock;
 use crate::commit::{Committer, Figures, Listeners};
 use crate::config::Config;
 use crate::effect::{Call, Delivery, DeliveryState, Policy};
-use crate::id::EventId;
+use crate::id::{EventId, Ref};
 use crate::intake::{Door, Intake};
 use crate::lane::{Lanes, Message};
 use crate::news::{Newsroom, NewsroomParts};
@@ -48,7 +48,7 @@ impl Bot {
             desk: Arc::default(),
             secret,
         });
-        let mut scripts = Scripts::new(host.clone());
+        let mut scripts = Scripts::new(host.clone(), adapters.clone());
         let (registry, problems) = scripts.first(&config, sources, &world.words())?;
         let incidents = host.incidents();
 
@@ -183,6 +183,9 @@ impl Bot {
             tasks,
             adapters: Vec::new(),
         };
+        for adapter in &adapters {
+            remind(&**adapter, &bot.world, &*bot.store).await?;
+        }
         for problem in problems {
             bot.notify(&Notice { community: None, text: problem, is_problem: true });
         }
@@ -210,6 +213,17 @@ impl Bot {
         }
         self
     }
+}
+
+/// Tells an adapter where it was and until when.
+async fn remind(adapter: &dyn Adapter, world: &World, store: &dyn Store) -> anyhow::Result<()> {
+    let account = adapter.account();
+    let Some(until) = store.last_heard(account.platform()).await? else { return Ok(()) };
+    let places = world.places.read().expect("places are only replaced whole");
+    let is_there = |group: &&Ref| group.platform() == account.platform();
+    let groups: Vec<Ref> = places.by_ref.keys().filter(is_there).cloned().collect();
+    adapter.heard_before(&groups, until);
+    Ok(())
 }
 
 fn platform(adapter: &dyn Adapter) -> (String, Platform) {

@@ -19,7 +19,7 @@ use crate::clock::{Clock, TimeMs};
 use crate::commit::{Listeners, tell};
 use crate::config::Config;
 use crate::dispatch::configured_key;
-use crate::event::{Envelope, Event, EventKind};
+use crate::event::{Envelope, Event, EventKind, Place};
 use crate::id::{CommunityId, GroupId, PersonId, Ref};
 use crate::lane::{Arrival, Message};
 use crate::report::Notice;
@@ -266,7 +266,7 @@ impl Intake {
 
     async fn locate(&mut self, envelope: &mut Envelope, person: Option<PersonId>) -> Option<Where> {
         if let Some(place) = &envelope.group {
-            return Some(self.group(&place.id, place.name.as_deref()));
+            return Some(self.group(place));
         }
         // A direct message runs in the sender's community.
         let person = person?;
@@ -306,14 +306,21 @@ impl Intake {
         Some(Where { community, group: Some(*id), new: (None, None), which: Vec::new() })
     }
 
-    fn group(&mut self, reference: &Ref, name: Option<&str>) -> Where {
+    fn group(&mut self, place: &Place) -> Where {
+        let (reference, name) = (&place.id, place.name.as_deref());
         if let Some(known) = self.known_group(reference) {
             return known;
         }
         let mut places = self.world.places.write().expect("places are only replaced whole");
         let config = self.config.read().expect("the configuration is only replaced whole").clone();
-        let configured = config.communities.iter().find(|c| c.groups.contains(reference));
-        let key = configured.map_or_else(|| reference.to_string(), |c| configured_key(&c.id));
+        // A group that is listed itself stands above its server.
+        let listed = |id: &Ref| config.communities.iter().find(|c| c.groups.contains(id));
+        let whole = place.community.as_ref();
+        let configured = listed(reference).or_else(|| whole.and_then(listed));
+        let key = match configured {
+            Some(community) => configured_key(&community.id),
+            None => whole.unwrap_or(reference).to_string(),
+        };
         let (community, community_row) = match places.communities.get(&key) {
             Some(id) => (*id, None),
             None => {

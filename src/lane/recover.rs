@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::{Arrival, Lanes, Message, Phase};
 use crate::commit::{Item, Refused};
 use crate::community::Community;
-use crate::effect::{Call, Delivery, DeliveryState, Destination, Policy};
+use crate::effect::{Answers, Call, Delivery, DeliveryState, Destination, Policy};
 use crate::event::Element;
 use crate::id::CommunityId;
 use crate::report::Line;
@@ -150,6 +150,7 @@ impl Lanes {
             id: self.world.numbers.delivery(),
             key: format!("{}-apology", arrival.event.id),
             event: arrival.event.id,
+            answers: Some(Answers { event: arrival.event.envelope.key.clone(), is_personal: true }),
             community: id,
             script: None,
             account: platform.account.clone(),

@@ -350,6 +350,7 @@ fn request(delivery: &Delivery) -> Request {
     Request {
         key: delivery.key.clone(),
         account: delivery.account.clone(),
+        answers: delivery.answers.clone(),
         to: delivery.to.clone(),
         call: delivery.call.clone(),
         attempt: delivery.attempts,

@@ -145,6 +145,12 @@ pub trait Store: Send + Sync {
     /// Deliveries that had not ended when the last process did.
     fn open_deliveries(&self) -> BoxFuture<'_, Result<Vec<Delivery>, StoreError>>;
 
+    /// When the last event of a platform happened.
+    fn last_heard<'a>(
+        &'a self,
+        platform: &'a str,
+    ) -> BoxFuture<'a, Result<Option<TimeMs>, StoreError>>;
+
     /// Forgets texts older than `texts_before` and bodies and keys older than `keys_before`.
     /// Returns how many rows were touched.
     fn housekeep(

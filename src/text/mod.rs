@@ -37,6 +37,11 @@ fn template(locale: &str, key: &str) -> Option<&'static str> {
     found.map(String::as_str)
 }
 
+/// Every language that there is a catalogue of.
+pub fn locales() -> impl Iterator<Item = &'static str> {
+    CATALOGUES.keys().copied()
+}
+
 /// Whether the catalogue has this key.
 pub fn exists(key: &str) -> bool {
     template(COMPLETE, key).is_some()

@@ -3,7 +3,7 @@
 use super::Turn;
 use crate::clock::TimeMs;
 use crate::community::Warning;
-use crate::effect::{Call, Delivery, DeliveryState, Destination, Effect, Policy};
+use crate::effect::{Answers, Call, Delivery, DeliveryState, Destination, Effect, Policy};
 use crate::event::{Element, EventKind};
 use crate::id::{GroupId, PersonId, Ref, ScriptName};
 use crate::report::Line;
@@ -176,6 +176,7 @@ impl Turn {
             id: self.world.numbers.delivery(),
             key,
             event: self.event.id,
+            answers: Some(Answers { event: self.event.envelope.key.clone(), is_personal: false }),
             community: self.community.id,
             script: script.cloned(),
             account,

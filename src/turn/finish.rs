@@ -151,21 +151,41 @@ impl Turn {
         let content = vec![Element::Text(sentence(&self.plan.locale, refusal))];
         if quiet && self.event.group.is_some() {
             // Nobody else needs to read that somebody came too late.
-            let can = self
-                .world
-                .platforms
-                .get(self.event.envelope.account.platform())
-                .is_some_and(|platform| platform.capabilities.can("private"));
             let actor = self.event.envelope.actor.as_ref().map(|actor| actor.id.clone());
-            if can && actor.is_some() {
+            if self.can_tell_actor_alone() && actor.is_some() {
                 // A lost line for one person is no loss worth telling.
                 let _ = self.reply(script, content, actor);
+                self.last_is_personal();
             }
             return;
         }
         let line = self.said(&content, false);
         if self.reply(script, content, None).is_ok() {
+            self.last_is_personal();
             self.lines.push((run, line));
+        }
+    }
+
+    /// Whether nobody but the actor need see an answer to this event.
+    fn can_tell_actor_alone(&self) -> bool {
+        let platform = self.world.platforms.get(self.event.envelope.account.platform());
+        let can = |action| platform.is_some_and(|it| it.capabilities.can(action));
+        // What a platform itself offered to press or to pick it can answer aside.
+        let is_picked = match &self.event.envelope.kind {
+            EventKind::Button { .. } => true,
+            EventKind::Message { elements, to_bot, .. } => {
+                *to_bot && plain_text(elements).starts_with('/')
+            }
+            _ => false,
+        };
+        can("private") || is_picked && can("private_answers")
+    }
+
+    /// The answer that was just given concerns who asked and nobody else.
+    fn last_is_personal(&mut self) {
+        let last = self.deliveries.last_mut().and_then(|delivery| delivery.answers.as_mut());
+        if let Some(answers) = last {
+            answers.is_personal = true;
         }
     }
 

@@ -9,6 +9,8 @@ mod suite;
 mod world;
 
 mod console;
+#[cfg(feature = "discord")]
+mod discord;
 mod onebot;
 
 /// The whole suite for one peer, as a module of tests.

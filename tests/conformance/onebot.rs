@@ -34,6 +34,7 @@ impl Implementation {
         let request = Request {
             key: "k".to_owned(),
             account: self.onebot.account(),
+            answers: None,
             to: Destination::Group(self.group()),
             call: Call::Delete { message: "0".to_owned() },
             attempt: 1,

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config as Cases, TestRunner};
@@ -27,11 +28,18 @@ async fn recorded<P: Peer>() -> (P, Arc<Recorder>) {
     (peer, recorder)
 }
 
+/// Each call is another effect, which a platform that knows repeats must be able to tell.
+fn key() -> String {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    format!("k{}", COUNT.fetch_add(1, Ordering::SeqCst))
+}
+
 async fn call<P: Peer>(peer: &P, call: Call) -> Outcome {
     let adapter = peer.adapter();
     let request = Request {
-        key: "k".to_owned(),
+        key: key(),
         account: adapter.account(),
+        answers: None,
         to: Destination::Group(peer.group()),
         call,
         attempt: 1,
@@ -111,8 +119,9 @@ pub fn a_direct_message_is_for_the_bot<P: Peer>() {
         assert!(matches!(envelope.kind, EventKind::Message { to_bot: true, .. }));
         let adapter = peer.adapter();
         let request = Request {
-            key: "k".to_owned(),
+            key: key(),
             account: envelope.account.clone(),
+            answers: None,
             to: Destination::Direct(peer.somebody()),
             call: send(vec![Element::Text("5".to_owned())]),
             attempt: 1,
@@ -262,7 +271,13 @@ pub fn every_call_does_what_the_capabilities_claim<P: Peer>() {
         let card = Call::Card { key: "k".to_owned(), content, message: Some("1".to_owned()) };
         if !capabilities.can("edit") {
             assert!(matches!(call(&peer, card).await, Outcome::Permanent { .. }));
+            return;
         }
+        let id = sent(&peer, text("以前的")).await;
+        let content = text("改过的");
+        let card = Call::Card { key: "k".to_owned(), content, message: Some(id.clone()) };
+        assert!(matches!(call(&peer, card).await, Outcome::Done { .. }));
+        assert_eq!(peer.taken(&id).text, "改过的");
     });
 }
 

@@ -259,7 +259,7 @@ impl Drop for Rig {
 
 pub fn request(account: i64, to: Destination, call: Call) -> Request {
     let account = Ref::new("onebot", account);
-    Request { key: "k".to_owned(), account, to, call, attempt: 1, since: 0 }
+    Request { key: "k".to_owned(), account, answers: None, to, call, attempt: 1, since: 0 }
 }
 
 pub fn group(id: i64) -> Destination {

@@ -233,7 +233,7 @@ pub fn message(who: &str, text: &str, at: i64) -> Envelope {
         key: key.as_str().into(),
         key_quality: KeyQuality::Stable,
         at,
-        group: Some(Place { id: Ref::new("chat", "g"), name: None }),
+        group: Some(Place { id: Ref::new("chat", "g"), name: None, community: None }),
         actor: Some(Actor {
             id: Ref::new("chat", who),
             name: who.to_owned(),

@@ -135,7 +135,7 @@ pub fn event(key: &str, group: &str, person: &str, kind: EventKind, at: TimeMs) 
         key: key.into(),
         key_quality: KeyQuality::Stable,
         at,
-        group: Some(Place { id: group_ref(group), name: None }),
+        group: Some(Place { id: group_ref(group), name: None, community: None }),
         actor: Some(Actor {
             id: person_ref(person),
             name: person.to_owned(),

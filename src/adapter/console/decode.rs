@@ -89,7 +89,8 @@ impl Deed {
         let guest = room.guest(&self.name).cloned().unwrap_or_default();
         let group = match &self.place {
             Place::Group(name) => {
-                Some(EventPlace { id: Room::reference(name), name: Some(name.clone()) })
+                let id = Room::reference(name);
+                Some(EventPlace { id, name: Some(name.clone()), community: None })
             }
             Place::Direct(_) => None,
         };

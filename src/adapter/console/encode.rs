@@ -322,7 +322,8 @@ mod tests {
     }
 
     fn asked(to: Destination, call: Call) -> Request {
-        Request { key: "k".into(), account: Room::account(), to, call, attempt: 1, since: 0 }
+        let account = Room::account();
+        Request { key: "k".into(), account, answers: None, to, call, attempt: 1, since: 0 }
     }
 
     #[test]

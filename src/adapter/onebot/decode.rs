@@ -306,7 +306,7 @@ fn role(word: &str) -> Option<Role> {
 
 /// A group as events name it.
 pub fn place(group: i64, name: Option<&str>) -> Place {
-    Place { id: Ref::new(PLATFORM, group), name: name.map(str::to_owned) }
+    Place { id: Ref::new(PLATFORM, group), name: name.map(str::to_owned), community: None }
 }
 
 /// The beginning of the frame's hash, for what has no id.

@@ -251,7 +251,7 @@ mod tests {
 
     fn asked(to: Destination, call: Call) -> Request {
         let account = Ref::new(PLATFORM, 10001);
-        Request { key: "k".into(), account, to, call, attempt: 1, since: 0 }
+        Request { key: "k".into(), account, answers: None, to, call, attempt: 1, since: 0 }
     }
 
     fn group() -> Destination {

@@ -11,7 +11,6 @@ use tokio_tungstenite::tungstenite::client::ClientRequestBuilder;
 use tokio_tungstenite::tungstenite::{self, http};
 
 use super::SelfId;
-use super::backoff::Backoff;
 use super::caller::Caller;
 use super::dial::{Address, Dial};
 use super::http_api::HttpApi;
@@ -20,6 +19,7 @@ use super::outcome::{Reply, TOKEN};
 use super::socket::{self, Ended, Link};
 use super::wire::Id;
 use crate::adapter::Inbox;
+use crate::adapter::backoff::Backoff;
 
 /// Longest wait for a connection and its handshake.
 const CONNECT: Duration = Duration::from_secs(20);

@@ -8,7 +8,7 @@
 //! connection counts and who serves which group is decided in one place (`hub`).
 
 mod auth;
-mod backoff;
+
 mod caller;
 mod calls;
 mod cq;
@@ -52,7 +52,7 @@ use crate::clock::{Clock, SystemClock, TimeMs};
 use crate::config::AdapterConfig;
 use crate::id::Ref;
 
-use backoff::Backoff;
+use super::backoff::Backoff;
 use forward::Maker;
 use history::{Fetched, Wanted};
 use http_api::HttpApi;

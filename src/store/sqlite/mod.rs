@@ -327,6 +327,13 @@ impl Store for Sqlite {
         Box::pin(async { read::open_deliveries(&mut *self.reader().await).await })
     }
 
+    fn last_heard<'a>(
+        &'a self,
+        platform: &'a str,
+    ) -> BoxFuture<'a, Result<Option<TimeMs>, StoreError>> {
+        Box::pin(async { read::last_heard(&mut *self.reader().await, platform).await })
+    }
+
     fn housekeep(
         &self,
         texts_before: TimeMs,

@@ -429,6 +429,15 @@ pub(super) async fn open_deliveries(db: &mut SqliteConnection) -> Result<Vec<Del
     all(db, sql, &[]).await?.iter().map(delivery).collect()
 }
 
+/// Keys begin with the time, so the last key of each account is at hand.
+pub(super) async fn last_heard(db: &mut SqliteConnection, platform: &str) -> Result<Option<i64>> {
+    let sql = "SELECT max((SELECT at FROM event WHERE account = bot_account.id
+          ORDER BY key DESC LIMIT 1))
+        FROM bot_account WHERE substr(ref, 1, length($1) + 1) = $1 || ':'";
+    let found = sqlx::query(sql).bind(platform).fetch_one(db).await;
+    Ok(found.map_err(failure)?.get(0))
+}
+
 fn delivery(row: &SqliteRow) -> Result<Delivery> {
     let dest: String = row.get(6);
     let policy: String = row.get(8);
@@ -437,6 +446,7 @@ fn delivery(row: &SqliteRow) -> Result<Delivery> {
         id: DeliveryId(row.get(0)),
         key: row.get(1),
         event: EventId(row.get(2)),
+        answers: None,
         community: CommunityId(row.get(3)),
         script: row.get::<Option<String>, _>(4).map(|name| ScriptName::new(&name)),
         account: reference(row.get(5))?,

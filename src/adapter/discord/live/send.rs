@@ -1,0 +1,181 @@
+//! One request of the core: written, checked, made, and its outcome judged.
+
+use serde_json::{Value, json};
+use serenity::http::LightMethod;
+use serenity::model::id::{ChannelId, UserId};
+
+use super::encode::{self, Body};
+use super::permission::Act;
+use super::rest::Reply;
+use super::route::{Op, Path};
+use super::{Discord, WINDOW};
+use crate::adapter::{Degradation, Outcome, Request};
+use crate::clock::TimeMs;
+use crate::effect::{Call, Destination};
+use crate::id::Ref;
+
+impl Discord {
+    /// Makes a call.
+    pub(super) async fn make(&self, request: &Request, now: TimeMs) -> Outcome {
+        match self.try_to(request, now).await {
+            Ok(outcome) | Err(outcome) => outcome,
+        }
+    }
+
+    async fn try_to(&self, request: &Request, now: TimeMs) -> Result<Outcome, Outcome> {
+        match &request.call {
+            Call::Send { content, reply_to, only_for, .. } => {
+                let body = encode::body(content).map_err(permanent)?;
+                let aside = only_for.is_some();
+                self.speak(request, body, reply_to.as_deref(), aside, now).await
+            }
+            Call::Card { content, message: None, .. } => {
+                let body = encode::body(content).map_err(permanent)?;
+                self.speak(request, body, None, false, now).await
+            }
+            Call::Card { content, message: Some(id), .. } => {
+                let body = encode::body(content).map_err(permanent)?;
+                let channel = self.channel(&request.to).await?;
+                let op = encode::edit(channel, id, body.json).map_err(permanent)?;
+                Ok(outcome(self.shared.rest.call(&op).await, body.degraded))
+            }
+            call => self.act(request, call, now).await,
+        }
+    }
+
+    /// Says something new: as the answer to an interaction where there is one, else in the channel.
+    async fn speak(
+        &self,
+        request: &Request,
+        body: Body,
+        reply_to: Option<&str>,
+        aside: bool,
+        now: TimeMs,
+    ) -> Result<Outcome, Outcome> {
+        let Body { json, mut degraded } = body;
+        let personal = request.answers.as_ref().is_some_and(|answers| answers.is_personal);
+        let asked = request.answers.as_ref();
+        let question = asked.and_then(|answers| self.shared.questions().get(&answers.event, now));
+        if let Some(question) = question {
+            let answered =
+                question.answer(&self.shared.rest, &request.key, json.clone(), aside || personal);
+            match answered.await {
+                // The token holds no more: the channel is still there.
+                None | Some(Reply::Refused { status: 401 | 404, .. }) => {}
+                Some(reply) => return Ok(outcome(reply, degraded)),
+            }
+        }
+        if aside && personal {
+            // Nobody else needs to read it.
+            degraded.push(Degradation { element: "message", shown_as: "nothing" });
+            return Ok(Outcome::Done { id: None, degraded });
+        }
+        self.certain_enough(request, now)?;
+        let channel = self.channel(&request.to).await?;
+        self.allowed(channel, Act::Send, now)?;
+        let op = encode::create(request, channel, json, reply_to);
+        let reply = self.shared.rest.call(&op).await;
+        match &reply {
+            Reply::Refused { status: 403, .. } => self.shared.memory().close(channel, now),
+            Reply::Unknown(_) => self.shared.memory().doubt(&request.key, now),
+            Reply::Refused { .. } | Reply::Done(_) | Reply::Wait { .. } => {
+                self.shared.memory().doubts.remove(&request.key);
+            }
+        }
+        Ok(outcome(reply, degraded))
+    }
+
+    /// A message in doubt may be repeated for as long as Discord recognises it.
+    fn certain_enough(&self, request: &Request, now: TimeMs) -> Result<(), Outcome> {
+        let since = self.shared.memory().doubts.get(&request.key).copied();
+        let window_ms = i64::try_from(WINDOW.as_millis()).unwrap_or(i64::MAX);
+        match since {
+            Some(since) if now - since > window_ms => Err(permanent(
+                "it may have arrived, and Discord would no longer recognise a repeat".to_owned(),
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    fn allowed(&self, channel: ChannelId, act: Act, now: TimeMs) -> Result<(), Outcome> {
+        if act == Act::Send && self.shared.memory().is_closed(channel, now) {
+            let reason = "Discord refused the bot there a moment ago; it is left alone".to_owned();
+            return Err(permanent(reason));
+        }
+        self.shared.table().may(channel, act).map_err(permanent)
+    }
+
+    async fn act(&self, request: &Request, call: &Call, now: TimeMs) -> Result<Outcome, Outcome> {
+        let channel = self.channel(&request.to).await?;
+        let (own, guild) = {
+            let table = self.shared.table();
+            (table.own, table.channels.get(&channel).map(|place| place.guild))
+        };
+        let (act, op) = encode::act(call, channel, guild, own, now).map_err(permanent)?;
+        let is_own_message = matches!(call, Call::Delete { message }
+            if !self.shared.memory().is_foreign(message));
+        // What we said ourselves needs no permission; who said an old message is not known.
+        if !is_own_message {
+            self.allowed(channel, act, now)?;
+        }
+        let reply = self.shared.rest.call(&op).await;
+        let is_gone = matches!(reply, Reply::Refused { status: 404, .. });
+        if is_gone && matches!(call, Call::Delete { .. } | Call::Kick { .. }) {
+            return Ok(Outcome::Done { id: None, degraded: Vec::new() });
+        }
+        Ok(match outcome(reply, Vec::new()) {
+            Outcome::Done { degraded, .. } => Outcome::Done { id: None, degraded },
+            other => other,
+        })
+    }
+
+    /// The channel of a destination; one of direct messages is opened first.
+    async fn channel(&self, to: &Destination) -> Result<ChannelId, Outcome> {
+        match to {
+            Destination::Group(group) => encode::number(group)
+                .map(ChannelId::new)
+                .ok_or_else(|| permanent(format!("`{group}` is no channel of Discord"))),
+            Destination::Direct(person) => self.direct(person).await,
+        }
+    }
+
+    async fn direct(&self, person: &Ref) -> Result<ChannelId, Outcome> {
+        let user: UserId = encode::user(person).map_err(permanent)?;
+        if let Some(channel) = self.shared.memory().direct.get(&user) {
+            return Ok(*channel);
+        }
+        let body = json!({ "recipient_id": user.to_string() });
+        let op = Op::new(LightMethod::Post, Path::DirectChannels, Some(body));
+        match self.shared.rest.call(&op).await {
+            Reply::Done(channel) => {
+                let id = channel["id"].as_str().and_then(|id| id.parse().ok());
+                let id = id.filter(|id| *id != 0).map(ChannelId::new);
+                let id = id.ok_or_else(|| permanent("Discord gave no channel".to_owned()))?;
+                self.shared.memory().put_direct(user, id);
+                Ok(id)
+            }
+            // To open it twice gives the same channel, and nothing was said yet.
+            Reply::Unknown(reason) => Err(Outcome::NotSent { reason, retry_after: None }),
+            reply => Err(outcome(reply, Vec::new())),
+        }
+    }
+}
+
+fn permanent(reason: String) -> Outcome {
+    Outcome::Permanent { reason }
+}
+
+/// What a reply means.
+fn outcome(reply: Reply, degraded: Vec<Degradation>) -> Outcome {
+    match reply {
+        Reply::Done(body) => {
+            let id = body.get("id").and_then(Value::as_str).map(str::to_owned);
+            Outcome::Done { id, degraded }
+        }
+        Reply::Refused { status, code, message } => {
+            permanent(format!("Discord refused it ({status}, {code}): {message}"))
+        }
+        Reply::Wait { reason, after } => Outcome::NotSent { reason, retry_after: after },
+        Reply::Unknown(reason) => Outcome::Unknown { reason },
+    }
+}
