@@ -24,7 +24,7 @@ fn it_runs_as_it_is() {
     assert_eq!(community.timezone, Some(chrono_tz::Asia::Shanghai));
     assert_eq!(config.roles.len(), 1);
     let features: Vec<_> = config.scripts.features.keys().map(String::as_str).collect();
-    assert_eq!(features, ["checkin", "help", "points", "red_packet", "rules"]);
+    assert_eq!(features, ["checkin", "help", "points", "red_packet", "rules", "seed_users"]);
     assert!(config.scripts.rules.contains_key("no-ads"));
 }
 

@@ -83,7 +83,7 @@ async fn the_database_refuses_what_no_code_may_do() {
         ("UPDATE packet SET total = total + 1", "cut once"),
         ("INSERT INTO checkin SELECT community, person, day, 9, 9 FROM checkin", "UNIQUE constraint failed"),
         ("INSERT INTO event SELECT id + 1000, community, grp, person, account, key, kind, at, received_at,
-          seed, state, n, text, body, outcome FROM event", "UNIQUE constraint failed"),
+          seed, state, n, text, body, outcome, counted FROM event", "UNIQUE constraint failed"),
     ] {
         let said = refusal(&mut db, sql).await;
         assert!(said.contains(because), "{sql}\nsaid {said}, not {because}");
