@@ -6,17 +6,17 @@ mod sim;
 use std::sync::{Arc, Mutex};
 
 use qundao::adapter::discord::{Discord, Pacing, SPEC, Surroundings};
-use qundao::adapter::{Adapter, Inbox};
+use qundao::adapter::{Adapter, Inbox, Outcome, Request};
 use qundao::clock::VirtualClock;
 use qundao::config::{AdapterConfig, Secret};
-use qundao::effect::Call;
+use qundao::effect::{Call, Destination};
 use qundao::event::Element;
 use qundao::id::Ref;
 use serde_json::json;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::peer::{Peer, Taken};
+use crate::peer::{Peer, START, Taken};
 use sim::gateway::Break;
 use sim::world::{CHANNEL, SOMEBODY, SOMEBODY_ELSE, Said, seen};
 use sim::{Options, Sim};
@@ -60,6 +60,7 @@ impl Peer for Server {
             sessions_an_hour: 1_000,
             resumes_a_minute: 1_000,
             backs_off: false,
+            calls_a_second: 100_000,
         };
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
         let surroundings =
@@ -86,6 +87,19 @@ impl Peer for Server {
             *self.running.lock().unwrap() = Some(tokio::spawn(running));
         }
         self.sim.until_alive(1).await;
+        // Calls can be made once the server is known.
+        let request = Request {
+            key: "ready".to_owned(),
+            account: self.discord.account(),
+            answers: None,
+            to: Destination::Group(self.group()),
+            call: Call::Unmute { member: self.somebody() },
+            attempt: 1,
+            since: START,
+        };
+        while let Outcome::NotSent { .. } = self.discord.send(&request, START).await {
+            tokio::task::yield_now().await;
+        }
     }
 
     fn group(&self) -> Ref {

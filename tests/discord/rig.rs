@@ -79,6 +79,7 @@ pub fn hurried() -> Pacing {
         sessions_an_hour: 1_000,
         resumes_a_minute: 1_000,
         backs_off: false,
+        calls_a_second: 100_000,
     }
 }
 

@@ -360,7 +360,7 @@ mod tests {
         {
             Ok((_, op)) => {
                 let path = op.path.route().path();
-                format!("{:?} {} {}", op.method, &path[26..], op.body.unwrap_or_default())
+                format!("{:?} {} {}", op.method, &path[27..], op.body.unwrap_or_default())
             }
             Err(reason) => reason,
         };

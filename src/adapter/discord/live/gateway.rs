@@ -56,12 +56,20 @@ pub struct Pacing {
     pub resumes_a_minute: usize,
     /// Waits grow with each failure.
     pub backs_off: bool,
+    /// Calls of the account in a second. Discord's own rule.
+    pub calls_a_second: usize,
 }
 
 impl Default for Pacing {
     fn default() -> Self {
         let spacing = Duration::from_secs(5);
-        Self { spacing, sessions_an_hour: 30, resumes_a_minute: 60, backs_off: true }
+        Self {
+            spacing,
+            sessions_an_hour: 30,
+            resumes_a_minute: 60,
+            backs_off: true,
+            calls_a_second: 50,
+        }
     }
 }
 

@@ -8,9 +8,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Calls of one account …
-const GLOBAL_CALLS: usize = 50;
-/// … in so long.
+/// Over how long the calls of one account count.
 const GLOBAL_PERIOD: Duration = Duration::from_secs(1);
 /// Discord blocks an address after 10,000 refused calls in ten minutes; we stop long before.
 const REFUSED_MAX: usize = 100;
@@ -35,24 +33,25 @@ pub struct Told {
 /// Rates of one account; `K` names a bucket.
 #[derive(Debug)]
 pub struct Limiter<K> {
+    calls_a_second: usize,
     buckets: HashMap<K, (u64, Instant)>,
     closed_until: Option<Instant>,
     calls: VecDeque<Instant>,
     refused: VecDeque<Instant>,
 }
 
-impl<K: Eq + Hash> Default for Limiter<K> {
-    fn default() -> Self {
+impl<K: Eq + Hash> Limiter<K> {
+    /// Nothing used up; so many calls of the account fit into a second.
+    pub fn new(calls_a_second: usize) -> Self {
         Self {
+            calls_a_second,
             buckets: HashMap::new(),
             closed_until: None,
             calls: VecDeque::new(),
             refused: VecDeque::new(),
         }
     }
-}
 
-impl<K: Eq + Hash> Limiter<K> {
     /// Takes one call out of a bucket.
     ///
     /// # Errors
@@ -64,7 +63,7 @@ impl<K: Eq + Hash> Limiter<K> {
         if self.refused.len() >= REFUSED_MAX {
             until = until.max(self.refused.front().map(|first| *first + REFUSED_PERIOD));
         }
-        if is_counted && self.calls.len() >= GLOBAL_CALLS {
+        if is_counted && self.calls.len() >= self.calls_a_second {
             until = until.max(self.calls.front().map(|first| *first + GLOBAL_PERIOD));
         }
         if let Some((0, reset)) = self.buckets.get(bucket)
@@ -126,7 +125,7 @@ mod tests {
 
     #[test]
     fn an_empty_bucket_waits_for_its_reset() {
-        let (mut limiter, now) = (Limiter::default(), Instant::now());
+        let (mut limiter, now) = (Limiter::new(50), Instant::now());
         assert_eq!(limiter.take(&"a", true, now), Ok(()));
         limiter.note("a", 200, told(1, 5), now);
         assert_eq!(limiter.take(&"a", true, now), Ok(()));
@@ -137,7 +136,7 @@ mod tests {
 
     #[test]
     fn a_refusal_for_all_holds_back_all() {
-        let (mut limiter, now) = (Limiter::default(), Instant::now());
+        let (mut limiter, now) = (Limiter::new(50), Instant::now());
         let wait = Duration::from_secs(3);
         let told = Told { retry_after: Some(wait), is_global: true, ..Told::default() };
         limiter.note("a", 429, told, now);
@@ -147,7 +146,7 @@ mod tests {
 
     #[test]
     fn fifty_a_second_and_a_hundred_refusals_in_ten_minutes() {
-        let (mut limiter, now) = (Limiter::default(), Instant::now());
+        let (mut limiter, now) = (Limiter::new(50), Instant::now());
         for n in 0..50 {
             assert_eq!(limiter.take(&n, true, now), Ok(()));
         }

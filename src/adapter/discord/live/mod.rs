@@ -124,7 +124,7 @@ impl Discord {
         let Surroundings { clock, seed, client, rates_by_library, pacing } = surroundings;
         let own = settings::account_of(settings.token.reveal()).map(UserId::new);
         let account = own.map_or_else(|| Ref::new(PLATFORM, "bot"), message::person);
-        let rest = Rest::new(&settings, client, rates_by_library);
+        let rest = Rest::new(&settings, client, rates_by_library, pacing.calls_a_second);
         let shared = Arc::new(Shared::new(settings, clock, rest, own));
         Ok(Self { shared, account, seed, pacing, before: Mutex::default() })
     }

@@ -55,7 +55,12 @@ pub struct Rest {
 
 impl Rest {
     /// A way out with this token.
-    pub fn new(settings: &Settings, client: reqwest::Client, by_library: bool) -> Self {
+    pub fn new(
+        settings: &Settings,
+        client: reqwest::Client,
+        by_library: bool,
+        calls_a_second: usize,
+    ) -> Self {
         let mut http = HttpBuilder::new(settings.token.reveal())
             .client(client.clone())
             .ratelimiter_disabled(!by_library);
@@ -66,7 +71,7 @@ impl Rest {
             http: Arc::new(http.build()),
             client,
             timeout: settings.timeout,
-            limiter: Mutex::default(),
+            limiter: Mutex::new(Limiter::new(calls_a_second)),
             by_library,
             is_dead: CancellationToken::new(),
         }

@@ -111,6 +111,11 @@ impl Discord {
             let table = self.shared.table();
             (table.own, table.channels.get(&channel).map(|place| place.guild))
         };
+        if guild.is_none() && matches!(request.to, Destination::Group(_)) && is_on_member(call) {
+            // Servers are told one by one after the bot is connected.
+            let reason = "the server of that channel is not known yet".to_owned();
+            return Err(Outcome::NotSent { reason, retry_after: None });
+        }
         let (act, op) = encode::act(call, channel, guild, own, now).map_err(permanent)?;
         let is_own_message = matches!(call, Call::Delete { message }
             if !self.shared.memory().is_foreign(message));
@@ -159,6 +164,17 @@ impl Discord {
             reply => Err(outcome(reply, Vec::new())),
         }
     }
+}
+
+fn is_on_member(call: &Call) -> bool {
+    matches!(
+        call,
+        Call::Mute { .. }
+            | Call::Unmute { .. }
+            | Call::Kick { .. }
+            | Call::Ban { .. }
+            | Call::Rename { .. }
+    )
 }
 
 fn permanent(reason: String) -> Outcome {
