@@ -5,10 +5,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use qundao::adapter::Adapter;
 use qundao::adapter::console::{Console, Room, Spot, Typed, decode};
 use qundao::adapter::discord as discord_adapter;
 use qundao::adapter::onebot::{self as onebot_adapter, Tcp};
-use qundao::adapter::Adapter;
 use qundao::bot::{Bot, Parts, SeedMember, secret_from};
 use qundao::clock::{Clock, VirtualClock};
 use qundao::config::{self, Config};
