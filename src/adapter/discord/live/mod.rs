@@ -141,7 +141,7 @@ impl Discord {
         let (events, mut heard) = mpsc::channel(gateway::EVENTS_MAX);
         let connected = CancellationToken::new();
         let _until_the_end = connected.clone().drop_guard();
-        let mut end = gateway::spawn(Gateway {
+        let end = gateway::spawn(Gateway {
             rest: self.shared.rest.clone(),
             calls: tokio::runtime::Handle::current(),
             events,
@@ -159,13 +159,13 @@ impl Discord {
             tokio::select! {
                 () = stop.cancelled() => return Ok(()),
                 () = self.shared.rest.is_dead.cancelled() => anyhow::bail!(gateway::BAD_TOKEN),
-                why = &mut end => match why {
-                    Ok(why) => anyhow::bail!(why),
-                    Err(_) => anyhow::bail!("the gateway's thread broke; the log says where"),
-                },
                 event = heard.recv() => match event {
                     Some(event) => feed.take(event),
-                    None => anyhow::bail!("the gateway's thread ended"),
+                    // The thread says why as the last thing it does.
+                    None => match end.await {
+                        Ok(why) => anyhow::bail!(why),
+                        Err(_) => anyhow::bail!("the gateway's thread broke; the log says where"),
+                    },
                 },
             }
             if let Some(application) = self.shared.application.get().filter(|_| !is_offering) {
