@@ -7,7 +7,7 @@
 //! likewise: <https://manpages.debian.org/bookworm/cron/cron.8>.
 
 use chrono::{
-    DateTime, MappedLocalTime, NaiveDateTime, NaiveTime, Offset, TimeDelta, TimeZone, Utc,
+    DateTime, Datelike as _, MappedLocalTime, NaiveDateTime, NaiveTime, TimeDelta, TimeZone, Utc,
 };
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
@@ -133,8 +133,14 @@ pub fn shown(zone: Tz, at: TimeMs) -> String {
     at.with_timezone(&zone).format("%Y-%m-%d %a %H:%M").to_string()
 }
 
-/// How far a zone is ahead of UTC at a moment, s.
-pub fn offset_s(zone: Tz, at: TimeMs) -> i32 {
-    DateTime::<Utc>::from_timestamp_millis(at)
-        .map_or(0, |at| at.with_timezone(&zone).offset().fix().local_minus_utc())
+/// The same for members, in their language.
+pub fn worded(locale: &str, zone: Tz, at: TimeMs) -> String {
+    const DAYS: [&str; 7] = ["周一", "周二", "周三", "周四", "周五", "周六", "周日"];
+    let Some(at) = DateTime::<Utc>::from_timestamp_millis(at) else { return String::new() };
+    let there = at.with_timezone(&zone);
+    if locale != "zh" {
+        return there.format("%a %m-%d %H:%M").to_string();
+    }
+    let day = DAYS.get(there.weekday().num_days_from_monday() as usize).copied();
+    format!("{} {} {}", there.format("%m-%d"), day.unwrap_or_default(), there.format("%H:%M"))
 }

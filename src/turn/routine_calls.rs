@@ -141,6 +141,6 @@ impl Turn {
     }
 
     fn shown(&self, at: i64) -> String {
-        zone::shown(self.plan.timezone, at)
+        zone::worded(&self.plan.locale, self.plan.timezone, at)
     }
 }
