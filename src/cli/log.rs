@@ -39,6 +39,7 @@ pub fn to_file(filter: &str, path: &Path) -> anyhow::Result<()> {
 /// `RUST_LOG` has the last word; a filter that cannot be read falls back to `info`.
 fn chosen(filter: &str) -> EnvFilter {
     EnvFilter::try_from_default_env()
-        .or_else(|_| EnvFilter::try_new(filter))
+        // The library for Discord warns with the whole text of what it cannot read.
+        .or_else(|_| EnvFilter::try_new(format!("serenity=error,{filter}")))
         .unwrap_or_else(|_| EnvFilter::new("info"))
 }
