@@ -7,12 +7,14 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::Bot;
+use super::planned::{self, Planned};
 use crate::adapter::{Adapter, CommandOffer};
 use crate::config::{Config, Effective, Resolved, ScriptTables, live};
 use crate::dispatch::Registry;
 use crate::id::{CommunityId, ScriptName};
 use crate::lane::Message;
 use crate::moderation::WordLists;
+use crate::report::Notice;
 use crate::script::lint;
 use crate::script::load::{InForce, Prepared, prepare};
 use crate::script::protocol::{
@@ -35,6 +37,8 @@ pub(super) struct Scripts {
     condemned: Condemned,
     /// Sources of news that the scripts in force name.
     pub(super) feeds: BTreeSet<String>,
+    /// Routines in force.
+    planned: Planned,
 }
 
 /// Versions that are not put in force again.
@@ -91,6 +95,10 @@ impl Bot {
         let _ = self.lanes.send(Message::Reload(registry, config));
         self.forget_timers(&gone).await;
         self.look_at_routines(&looked).await;
+        for text in planned::changed(&scripts.planned, &looked, self.clock.now()) {
+            self.notify(&Notice { community: None, text, is_problem: false });
+        }
+        scripts.planned = planned::planned(&looked);
         Ok(changed)
     }
 
@@ -167,6 +175,7 @@ impl Scripts {
             before: InForce::new(),
             condemned: Condemned::new(),
             feeds: BTreeSet::new(),
+            planned: Planned::new(),
         }
     }
 
@@ -180,6 +189,7 @@ impl Scripts {
         let prepared = prepare(&|source| self.host.check(source), &self.in_force, sources);
         let mut problems: Vec<String> = prepared.problems.iter().map(ToString::to_string).collect();
         let registry = self.swap(config, prepared)?;
+        self.planned = planned::planned(&registry);
         let manifests: Vec<Manifest> = self.in_force.values().map(|(_, m)| m.clone()).collect();
         let resolved = crate::config::resolve(config, &manifests).ok();
         let unknown = resolved.map(|resolved| lint::unknown_lists(&manifests, &resolved, words));

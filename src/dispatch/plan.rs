@@ -414,6 +414,12 @@ impl Registry {
         Self { default, by_key }
     }
 
+    /// Every plan with its key; that of groups which are not listed has an empty one.
+    pub fn plans(&self) -> impl Iterator<Item = (&str, &Plan)> {
+        let own = self.by_key.iter().map(|(key, plan)| (key.as_str(), &**plan));
+        own.chain(std::iter::once(("", &*self.default)))
+    }
+
     /// The plan of a community by its key.
     pub fn plan(&self, key: &str) -> Arc<Plan> {
         self.by_key.get(key).unwrap_or(&self.default).clone()

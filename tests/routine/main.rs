@@ -6,5 +6,6 @@ mod world;
 mod brute;
 mod croner;
 mod drawn;
+mod saved;
 mod table;
 mod year;
