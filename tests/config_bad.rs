@@ -11,12 +11,14 @@ static ADAPTERS: &[AdapterSpec] = &[
     AdapterSpec {
         name: "console",
         about: "a group chat in this terminal",
+        log: "",
         keys: &[key("member", AdapterKind::Text, AdapterDefault::Text("阿明"))],
         build: |_| anyhow::bail!("never built"),
     },
     AdapterSpec {
         name: "onebot",
         about: "QQ groups",
+        log: "",
         keys: &[
             key("url", AdapterKind::Text, AdapterDefault::Required),
             key("token", AdapterKind::Secret, AdapterDefault::Absent),

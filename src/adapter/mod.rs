@@ -33,6 +33,8 @@ pub struct AdapterSpec {
     pub name: &'static str,
     /// One sentence for `doctor` and the documentation.
     pub about: &'static str,
+    /// What of its library is logged, as in `RUST_LOG`; empty where nothing needs to be said.
+    pub log: &'static str,
     /// What its section may say, besides `enabled`.
     pub keys: &'static [AdapterKey],
     /// Makes the adapter from its section of the configuration; opens nothing yet.

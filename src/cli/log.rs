@@ -6,6 +6,8 @@ use std::sync::Mutex;
 use anyhow::Context as _;
 use tracing_subscriber::EnvFilter;
 
+use crate::adapter::ADAPTERS;
+
 /// Logs to standard error.
 pub fn to_stderr(filter: &str) {
     let subscriber = tracing_subscriber::fmt()
@@ -36,10 +38,15 @@ pub fn to_file(filter: &str, path: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What the adapters say of their libraries, and then what the configuration says.
+fn with_libraries(filter: &str) -> String {
+    let libraries = ADAPTERS.iter().map(|spec| spec.log).filter(|log| !log.is_empty());
+    libraries.chain([filter]).collect::<Vec<_>>().join(",")
+}
+
 /// `RUST_LOG` has the last word; a filter that cannot be read falls back to `info`.
 fn chosen(filter: &str) -> EnvFilter {
     EnvFilter::try_from_default_env()
-        // The library for Discord warns with the whole text of what it cannot read.
-        .or_else(|_| EnvFilter::try_new(format!("serenity=error,{filter}")))
+        .or_else(|_| EnvFilter::try_new(with_libraries(filter)))
         .unwrap_or_else(|_| EnvFilter::new("info"))
 }

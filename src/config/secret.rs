@@ -143,6 +143,7 @@ mod tests {
     static ADAPTERS: &[AdapterSpec] = &[AdapterSpec {
         name: "onebot",
         about: "QQ groups",
+        log: "",
         keys: &[
             AdapterKey {
                 name: "token",

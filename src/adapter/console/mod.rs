@@ -40,6 +40,7 @@ const NEIGHBOURS: [&str; 3] = ["小红", "老王", "小李"];
 pub const SPEC: AdapterSpec = AdapterSpec {
     name: "console",
     about: "a group chat in this terminal, with several members",
+    log: "",
     keys: &[AdapterKey {
         name: "member",
         kind: AdapterKind::Text,

@@ -18,6 +18,8 @@ const PLATFORM: &str = "discord";
 pub const SPEC: AdapterSpec = AdapterSpec {
     name: PLATFORM,
     about: "Discord, by its official interface for bots",
+    // It warns with the whole text of what it cannot read, which is what members wrote.
+    log: "serenity=error",
     keys: KEYS,
     #[cfg(feature = "discord")]
     build: |section| Ok(std::sync::Arc::new(Discord::new(section, Surroundings::of_system()?)?)),

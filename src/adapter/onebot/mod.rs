@@ -76,6 +76,7 @@ struct SelfId(i64);
 pub const SPEC: AdapterSpec = AdapterSpec {
     name: PLATFORM,
     about: "QQ by way of OneBot v11 (NapCat, Lagrange); unofficial, the account is at risk",
+    log: "",
     keys: settings::KEYS,
     build: |section| {
         let mut seed = [0; 32];
