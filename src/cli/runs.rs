@@ -89,7 +89,10 @@ fn shown(run: &Run) -> String {
     let time = run.local.replace('T', " ");
     let time = time.get(..16).unwrap_or(&time);
     let what = if run.state == RAN {
-        let posts = run.posts.iter().enumerate().map(|(at, (word, count))| {
+        // What went well comes first.
+        let mut posts: Vec<_> = run.posts.iter().collect();
+        posts.sort_by_key(|(word, _)| *word != "sent");
+        let posts = posts.into_iter().enumerate().map(|(at, (word, count))| {
             let groups = if at > 0 {
                 String::new()
             } else if *count == 1 {

@@ -8,4 +8,5 @@ mod croner;
 mod drawn;
 mod saved;
 mod table;
+mod told;
 mod year;
