@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 use crate::adapter::Accepted;
 use crate::bot::gauge::{Gauge, Ticket};
 use crate::effect::Delivery;
-use crate::event::Event;
+use crate::event::{Event, EventKind};
 use crate::id::{CommunityId, TimerId};
 use crate::lane::{Arrival, Message};
 use crate::outbox::Outgoing;
@@ -124,9 +124,6 @@ pub struct Committer {
 
 /// What the outbox has to write; the ticket ends when it is written.
 pub type Settling = (Write, Option<Ticket>);
-
-/// The kind of events that routines post in.
-const TICK: &str = "tick";
 
 /// Waits between tries when the disk fails, ms: doubled up to the last.
 const BACKOFF_MS: (u64, u64) = (50, 5000);
@@ -294,7 +291,7 @@ impl Committer {
             communities.push(arrival.event.community);
             if let Some(rows) = item.rows.take() {
                 self.note_timers(&rows);
-                let is_tick = rows.event.kind == TICK;
+                let is_tick = matches!(arrival.event.envelope.kind, EventKind::Tick(_));
                 self.send(rows.deliveries, is_tick);
             }
             if !item.is_spill && !arrival.is_repeat {

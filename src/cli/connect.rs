@@ -142,6 +142,10 @@ pub async fn open_store(config: &Config) -> Result<Arc<dyn Store>, StoreError> {
     Ok(Arc::new(Sqlite::open(&config.bot.data.join(path)).await?))
 }
 
+/// Why a question may fail that the store of this version can answer.
+pub const OLDER: &str = "the database may be of an older version: start the bot once, which brings it \
+                         up to date";
+
 /// Opens the store for questions alone, beside a bot that runs; `None` where there is none yet.
 ///
 /// # Errors

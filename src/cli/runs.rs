@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use anyhow::Context as _;
 use serde::Serialize;
 
 use super::{Args, End, complain, connect, runtime, say};
@@ -53,7 +54,7 @@ async fn runs(config: &Config, since: TimeMs) -> anyhow::Result<Vec<Run>> {
     let Some(store) = connect::look_at_store(config).await? else { return Ok(Vec::new()) };
     let keys: BTreeMap<_, _> =
         store.start().await?.communities.into_iter().map(|row| (row.id, row.key)).collect();
-    let found = store.runs(since, RUNS_MAX).await?;
+    let found = store.runs(since, RUNS_MAX).await.context(connect::OLDER)?;
     let name = |key: &String| {
         let own = config.communities.iter().find(|own| key.strip_prefix('=') == Some(&own.id));
         own.map_or_else(|| key.clone(), |own| own.name.clone())

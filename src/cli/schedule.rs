@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use anyhow::Context as _;
 use serde::Serialize;
 
 use super::{Args, End, complain, connect, runtime, say};
@@ -59,7 +60,7 @@ async fn planned(config: &Config, now: TimeMs, next_ms: i64) -> anyhow::Result<V
         let keys: BTreeMap<_, _> =
             store.start().await?.communities.into_iter().map(|row| (row.id, row.key)).collect();
         others = keys.values().filter(|key| !key.starts_with('=')).count();
-        for row in store.routines_made().await? {
+        for row in store.routines_made().await.context(connect::OLDER)? {
             let key = keys.get(&row.community).cloned().unwrap_or_default();
             made.entry(key).or_default().push(row);
         }

@@ -208,12 +208,7 @@ impl Plan {
     }
 
     /// Whether a script rests here after failing too often.
-    pub(super) fn is_paused(
-        &self,
-        script: &ScriptName,
-        community: &Community,
-        now: TimeMs,
-    ) -> bool {
+    pub fn is_paused(&self, script: &ScriptName, community: &Community, now: TimeMs) -> bool {
         let active = self.scripts.iter().find(|active| active.name() == script);
         active.is_some_and(|active| !active.may_run(community, now))
     }

@@ -13,7 +13,7 @@ use crate::id::{PersonId, ScriptName};
 use crate::refusal::Refusal;
 use crate::report::{Line, Notice};
 use crate::script::protocol::{Answer, HostReply, RunEnd, RunOutcome, ScriptError};
-use crate::store::{EventRow, EventState, RunRow, TouchRow, TurnRows};
+use crate::store::{EventRow, EventState, RAN, RunRow, SKIPPED, TouchRow, TurnRows};
 use crate::text::{span, text};
 use crate::value::{Value, ValueMap};
 
@@ -66,7 +66,8 @@ impl Turn {
         self.trim_packets();
         let lines = self.take_lines();
         let outcome = self.outcome(&outcomes, &lines);
-        let mut rows = self.rows(outcome);
+        let has_failed = outcomes.iter().any(|run| matches!(run.end, RunEnd::Failed(_)));
+        let mut rows = self.rows(outcome, has_failed);
         rows.is_left_undone =
             dispatch.refused.as_ref().is_some_and(|(refusal, _)| refusal.code == OVERLOADED);
         Finished { rows, lines, notices, community: self.community }
@@ -284,7 +285,7 @@ impl Turn {
         author.is_some_and(|member| member.tags.iter().any(|tag| tag == NO_ARCHIVE))
     }
 
-    fn rows(&mut self, outcome: Option<String>) -> Box<TurnRows> {
+    fn rows(&mut self, outcome: Option<String>, has_failed: bool) -> Box<TurnRows> {
         let mut rows = Box::new(TurnRows::new(event_row(&self.event, EventState::Done)));
         rows.event.outcome = outcome;
         if self.wants_no_archive() {
@@ -316,7 +317,7 @@ impl Turn {
         rows.timers = made.timers;
         rows.timers_gone = made.timers_gone;
         rows.posted = made.posted;
-        rows.runs = self.posted(made.runs);
+        rows.runs = self.posted(made.runs, has_failed);
         rows.routines = made.routines;
         rows.audit = made.audit;
         rows.scores.values = self.score_rows(made.scored);
@@ -330,13 +331,23 @@ impl Turn {
 }
 
 impl Turn {
-    /// A routine that had nothing to say to a group does not count against the budget of the day.
-    fn posted(&mut self, mut runs: Vec<RunRow>) -> Vec<RunRow> {
+    /// What became of the routine of this turn: one that had nothing to say to a group does not count
+    /// against the budget of the day, and one whose script failed did not run.
+    fn posted(&mut self, mut runs: Vec<RunRow>, has_failed: bool) -> Vec<RunRow> {
+        if self.routine.is_none() {
+            return runs;
+        }
         let is_post = |delivery: &Delivery| matches!(delivery.to, Destination::Group(_));
-        if !self.deliveries.iter().any(is_post) {
-            let mine = self.event.id;
-            let all = runs.iter_mut().chain(&mut self.community.runs);
-            all.filter(|run| run.event == mine).for_each(|run| run.kind = None);
+        let has_posted = self.deliveries.iter().any(is_post);
+        let mine = self.event.id;
+        let all = runs.iter_mut().chain(&mut self.community.runs);
+        for run in all.filter(|run| run.event == mine && run.state == RAN) {
+            if !has_posted {
+                run.kind = None;
+            }
+            if has_failed {
+                (run.state, run.reason) = (SKIPPED, Some("its script failed".to_owned()));
+            }
         }
         runs
     }

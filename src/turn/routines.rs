@@ -248,6 +248,9 @@ impl Turn {
         if routine.spec.overlap == Overlap::Skip && self.is_busy(routine, has_posts) {
             return Some("the run before is not finished".to_owned());
         }
+        if self.plan.is_paused(&routine.script, &self.community, self.now) {
+            return Some(format!("`{}` pauses after failing too often", routine.script));
+        }
         let kind = routine.spec.kind.as_deref()?;
         let (today, now) = self.local_time(self.now);
         let posted = self.community.runs.iter().filter(|run| {

@@ -6,6 +6,7 @@ mod world;
 mod brute;
 mod croner;
 mod drawn;
+mod failed;
 mod saved;
 mod table;
 mod told;
