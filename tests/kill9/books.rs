@@ -14,6 +14,7 @@ pub struct Found {
     pub broken: Vec<String>,
     /// Events of the platform.
     pub events: i64,
+    #[allow(dead_code, reason = "power cuts do not tell it")]
     pub transfers: i64,
     /// Keys of its events.
     pub keys: HashSet<String>,

@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 
 use nix::sys::signal::{Signal, kill};
-use nix::sys::wait::waitpid;
+use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::Pid;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
@@ -32,10 +32,16 @@ pub struct Host {
 impl Host {
     /// Starts it and waits until it can be connected to.
     pub async fn start(folder: &Path) -> Self {
+        Self::start_with(folder, &[]).await
+    }
+
+    /// With more in its environment.
+    pub async fn start_with(folder: &Path, environment: &[(&str, &str)]) -> Self {
         let mut process = Command::new(env!("CARGO_BIN_EXE_qundao"))
             .args(["--config", "bench.toml"])
             .current_dir(folder)
             .env_remove("RUST_LOG")
+            .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -87,16 +93,29 @@ impl Host {
 
     /// Asks it to stop.
     pub async fn stop(&mut self) -> Result<(), String> {
+        self.ask_to_stop()?;
+        match self.ended().await? {
+            WaitStatus::Exited(_, 0) => Ok(()),
+            ended => Err(format!("it ended with {ended:?}")),
+        }
+    }
+
+    /// Says so, and does not wait.
+    pub fn ask_to_stop(&self) -> Result<(), String> {
+        kill(self.id(), Signal::SIGTERM).map_err(|error| error.to_string())
+    }
+
+    /// How it ended, with all that it had started.
+    pub async fn ended(&mut self) -> Result<WaitStatus, String> {
         let id = self.id();
-        kill(id, Signal::SIGTERM).map_err(|error| error.to_string())?;
         let ended = tokio::task::spawn_blocking(move || waitpid(id, None));
-        match in_time(ended).await {
-            Some(Ok(Ok(nix::sys::wait::WaitStatus::Exited(_, 0)))) => {}
+        let ended = match in_time(ended).await {
+            Some(Ok(Ok(ended))) => ended,
             Some(ended) => return Err(format!("it ended with {ended:?}")),
             None => return Err("it does not end".to_owned()),
-        }
+        };
         nobody_is_left(self).await;
-        Ok(())
+        Ok(ended)
     }
 
     /// The end of its log.

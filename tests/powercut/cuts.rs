@@ -4,12 +4,12 @@ use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+use futures_util::FutureExt as _;
 use powercut::Disk;
 use qundao::planted::{Bug, plant};
 
 use crate::books::look;
 use crate::load::{Load, World};
-use crate::world::in_time;
 use crate::{ONE_AT_A_TIME, cycles, open, seed};
 
 /// Cuts, unless `QUNDAO_CYCLES` says otherwise.
@@ -44,7 +44,8 @@ async fn cut(seed: u64, cuts: usize) -> Outcome {
     let mut folder = root.path().join("first");
     std::fs::create_dir_all(&folder).unwrap();
     for run in 0.. {
-        let made = run_once(&mut world, &mut luck, &folder, &root.path().join(run.to_string())).await;
+        let made =
+            run_once(&mut world, &mut luck, &folder, &root.path().join(run.to_string())).await;
         let next = made.last().expect("cuts were made").folder.clone();
         for cut in &made {
             outcome.cuts += 1;
@@ -118,13 +119,9 @@ async fn check(place: &str, cut: &Cut, broken: &mut Vec<String>) {
     }
     // What cannot even be opened is broken too.
     let file = copy.join("qundao.db");
-    let found = tokio::spawn(async move { look(&file).await }).await;
-    let found = match found {
-        Ok(found) => found,
-        Err(error) => {
-            broken.push(format!("{place}: it cannot be read: {error}"));
-            return;
-        }
+    let Ok(found) = std::panic::AssertUnwindSafe(look(&file)).catch_unwind().await else {
+        broken.push(format!("{place}: it cannot be read"));
+        return;
     };
     broken.extend(found.broken.into_iter().map(|what| format!("{place}: {what}")));
     let lost: Vec<&usize> = cut
@@ -148,9 +145,7 @@ async fn end(world: &mut World, folder: &Path, outcome: &mut Outcome) {
     let load = Load::start(open(&file, &Disk::new()).await.unwrap()).await.unwrap();
     load.bring_again(world).await;
     assert!(load.has_room(1).await, "everything is acknowledged");
-    in_time("everything", load.bot.settled()).await;
-    let Load { bot, .. } = load;
-    bot.stop().await.unwrap();
+    load.end().await;
     let found = look(&file).await;
     outcome.broken.extend(found.broken);
     if found.keys.len() != world.said.len() {

@@ -1,5 +1,6 @@
 //! The disk is full, and then it is not.
 
+use std::io::Write as _;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
@@ -31,7 +32,13 @@ fn problems(notices: &mut UnboundedReceiver<Notice>) -> Vec<String> {
 }
 
 /// Brings events into a full disk and makes room after a while.
-async fn fills_up(load: Load, world: &mut World, file: &Path, fill: impl FnOnce(), free: impl FnOnce()) {
+async fn fills_up(
+    load: Load,
+    world: &mut World,
+    file: &Path,
+    fill: impl FnOnce(),
+    free: impl FnOnce(),
+) {
     let mut notices = load.bot.notices();
     load.talk_until(world, |world| world.said.len() >= 100).await;
     assert!(load.has_room(1).await);
@@ -59,9 +66,7 @@ async fn fills_up(load: Load, world: &mut World, file: &Path, fill: impl FnOnce(
     assert!(load.has_room(1).await, "it goes on");
     assert!(began.elapsed() < SOON, "it took {:?}", began.elapsed());
     println!("{:?} after there was room", began.elapsed());
-    in_time("everything", load.bot.settled()).await;
-    let Load { bot, .. } = load;
-    bot.stop().await.unwrap();
+    load.end().await;
     let found = look(file).await;
     assert_eq!(found.broken, Vec::<String>::new());
     assert_eq!(found.keys.len(), world.said.len());
@@ -87,8 +92,9 @@ impl Mounted {
     fn new(size: &str) -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
         let option = format!("size={size}");
-        let mount = Command::new("mount").args(["-t", "tmpfs", "-o", &option, "tmpfs"]);
-        let done = { mount }.arg(folder.path()).output();
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", &option, "tmpfs"]);
+        let done = mount.arg(folder.path()).output();
         done.is_ok_and(|done| done.status.success()).then_some(Self(folder))
     }
 
@@ -98,11 +104,16 @@ impl Mounted {
 
     /// Takes all room but so many bytes.
     fn fill_but(&self, left: u64) {
-        let free = nix::sys::statvfs::statvfs(self.path()).unwrap();
-        let free = free.blocks_available() * free.fragment_size();
-        let ballast = std::fs::File::create(self.ballast()).unwrap();
-        let length = free.saturating_sub(left) as i64;
-        nix::fcntl::posix_fallocate(&ballast, 0, length).unwrap();
+        let free = || {
+            let free = nix::sys::statvfs::statvfs(self.path()).unwrap();
+            free.blocks_available() * free.fragment_size()
+        };
+        let mut ballast = std::fs::File::create(self.ballast()).unwrap();
+        while free() > left {
+            if ballast.write_all(&[1; 4096]).is_err() {
+                break;
+            }
+        }
     }
 
     fn ballast(&self) -> std::path::PathBuf {
@@ -160,8 +171,7 @@ async fn nothing_new_is_taken_in_while_there_is_still_some_room() {
     assert!(told.contains("`disk_free_mb` (4)"), "{told}");
     let number = world.said.len();
     world.said.insert(number, format!("e{number} g0 g0-1 数"));
-    let said = load.bring(&world, number);
-    tokio::pin!(said);
+    let mut said = Box::pin(load.bring(&world, number));
     let waited = tokio::time::timeout(Duration::from_secs(2), &mut said).await;
     assert!(waited.is_err(), "the door is closed");
     assert_eq!(problems(&mut notices), Vec::<String>::new(), "one alarm");
@@ -171,7 +181,6 @@ async fn nothing_new_is_taken_in_while_there_is_still_some_room() {
     assert!(load.has_room(1).await);
     assert!(began.elapsed() < SOON, "it took {:?}", began.elapsed());
     assert_eq!(world.acknowledged().len(), 101);
-    let Load { bot, .. } = load;
-    bot.stop().await.unwrap();
+    load.end().await;
     assert_eq!(look(&file).await.broken, Vec::<String>::new());
 }

@@ -1,6 +1,7 @@
 //! A bot on a store, and a platform that brings it events until they are acknowledged.
+#![allow(dead_code, reason = "each test file uses its own part")]
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -11,7 +12,7 @@ use qundao::store::Store;
 use tokio::sync::Notify;
 
 use crate::traffic::{Chance, GROUPS, MEMBERS, event, offer, scripts};
-use crate::world::{Platform, Setup, group_ref, seed};
+use crate::world::{Platform, Setup, group_ref, in_time, seed};
 
 /// Events that are on their way at once.
 const WINDOW: usize = 50;
@@ -137,9 +138,9 @@ impl Load {
         }
     }
 
-    /// Keys of what was sent so far.
-    pub fn sent(&self) -> HashSet<String> {
-        let requests = self.platform.requests.lock().unwrap();
-        requests.iter().map(|request| request.key.clone()).collect()
+    /// Ends as a bot should, after everything; the file is free then.
+    pub async fn end(self) {
+        in_time("everything", self.bot.settled()).await;
+        self.bot.stop().await.unwrap();
     }
 }

@@ -4,14 +4,27 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use qundao::effect::DeliveryState;
+use qundao::id::DeliveryId;
 use qundao::planted::{Bug, plant};
-use qundao::store::{NewsSourceRow, Store, StoreError};
+use qundao::store::{NewsSourceRow, Settlement, Store, StoreError, Write};
 
 use crate::ONE_AT_A_TIME;
 use crate::world::{peek, sqlite};
 
 const WRITERS: usize = 64;
 const WHILE: Duration = Duration::from_secs(4);
+
+/// The outcome of a delivery that is not there: a commit that changes nothing.
+fn settlement() -> Write {
+    Write::Settle(Settlement {
+        id: DeliveryId(1),
+        state: DeliveryState::Sent,
+        reason: None,
+        attempts: 1,
+        platform_id: None,
+    })
+}
 
 /// Writes for a while; the errors, and how much was written.
 async fn write() -> (Vec<StoreError>, usize) {
@@ -30,6 +43,7 @@ async fn write() -> (Vec<StoreError>, usize) {
             while !ends.load(Ordering::SeqCst) {
                 let kept = match writer % 8 {
                     0 => store.housekeep(1, 1).await.map(drop),
+                    1..4 => store.commit(&[settlement()]).await,
                     _ => store.keep_news(&source, Some(&[])).await,
                 };
                 errors.extend(kept.err());
@@ -63,11 +77,15 @@ async fn nobody_is_told_that_the_database_is_locked() {
     println!("{written} transactions of {WRITERS} writers beside another process");
 }
 
+/// `DeferredBegin` is no bug here, and this is why it stays none: there is one writer a process, and
+/// every transaction writes before it reads, so that it is never a reader that wants to write. A
+/// transaction that reads first would be refused beside another process, and found by this.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn transactions_that_begin_as_readers() {
+async fn no_transaction_reads_before_it_writes() {
     let _alone = ONE_AT_A_TIME.lock().await;
     plant(Some(Bug::DeferredBegin));
     let (errors, written) = write().await;
     plant(None);
-    println!("{} errors in {written} transactions: {:?}", errors.len(), errors.first());
+    assert!(errors.is_empty(), "{errors:?}");
+    println!("{written} transactions that began as readers");
 }

@@ -33,6 +33,10 @@ impl Image {
         Self { synced: bytes, is_known: true, ..Self::default() }
     }
 
+    pub fn is_known(&self) -> bool {
+        self.is_known
+    }
+
     pub fn is_gone(&self) -> bool {
         self.is_gone
     }

@@ -304,10 +304,23 @@ unsafe extern "C" fn truncate(file: *mut sqlite3_file, length: sqlite3_int64) ->
     }
 }
 
-/// The real disk is not waited for.
+/// The real disk is not waited for. The first sync of a new file syncs its folder as well, as the
+/// system's own file system does, and with it what was removed.
 unsafe extern "C" fn sync(file: *mut sqlite3_file, _flags: c_int) -> c_int {
     // SAFETY: `file` is one of ours.
-    unsafe { note(file, Call::Sync, |_| sqlite::SQLITE_OK, Image::sync) }
+    unsafe {
+        let mut is_new = false;
+        let change = |image: &mut Image| {
+            is_new = !image.is_known();
+            image.sync();
+        };
+        let code = note(file, Call::Sync, |_| sqlite::SQLITE_OK, change);
+        if is_new {
+            let ours = &*file.cast::<File>();
+            (*ours.context).shared.state().files.retain(|_, image| !image.is_gone());
+        }
+        code
+    }
 }
 
 /// Calls that are passed on as they come.
