@@ -32,11 +32,15 @@ pub struct Host {
 impl Host {
     /// Starts it and waits until it can be connected to.
     pub async fn start(folder: &Path) -> Self {
-        Self::start_with(folder, &[]).await
+        let (host, is_listening) = Self::try_start(folder, &[]).await;
+        if !is_listening {
+            panic!("the bot did not start:\n{}", host.last_words());
+        }
+        host
     }
 
-    /// With more in its environment.
-    pub async fn start_with(folder: &Path, environment: &[(&str, &str)]) -> Self {
+    /// With more in its environment; says whether it got so far.
+    pub async fn try_start(folder: &Path, environment: &[(&str, &str)]) -> (Self, bool) {
         let mut process = Command::new(env!("CARGO_BIN_EXE_qundao"))
             .args(["--config", "bench.toml"])
             .current_dir(folder)
@@ -63,10 +67,8 @@ impl Host {
             }
         });
         let host = Self { process, log };
-        if in_time(listening(lines)).await != Some(true) {
-            panic!("the bot did not start:\n{}", host.last_words());
-        }
-        host
+        let is_listening = in_time(listening(lines)).await == Some(true);
+        (host, is_listening)
     }
 
     /// kill -9, and all that it had started must end too.
@@ -87,7 +89,7 @@ impl Host {
         true
     }
 
-    fn id(&self) -> Pid {
+    pub fn id(&self) -> Pid {
         Pid::from_raw(self.process.id().cast_signed())
     }
 
@@ -131,6 +133,14 @@ impl Drop for Host {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+/// Whether a process has ended, which whoever waits for it will still hear.
+#[cfg(feature = "planted")]
+pub fn has_ended(id: Pid) -> bool {
+    use nix::sys::wait::{Id, WaitPidFlag, waitid};
+    let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+    !matches!(waitid(Id::Pid(id), flags), Ok(WaitStatus::StillAlive))
 }
 
 async fn listening(mut lines: UnboundedReceiver<String>) -> bool {

@@ -4,7 +4,7 @@ use nix::sys::signal::Signal;
 use nix::sys::wait::WaitStatus;
 use qundao::planted::Point;
 
-use crate::host::Host;
+use crate::host::{Host, has_ended};
 use crate::{ONE_AT_A_TIME, Run, cycles, in_time, seed};
 
 /// Deaths at each point, unless `QUNDAO_CYCLES` says otherwise.
@@ -43,12 +43,19 @@ async fn a_death_at_every_point_loses_no_score_and_doubles_no_answer() {
 
 async fn die_at(run: &mut Run, at: &str) {
     run.place = format!("seed {}, {at}", run.seed);
-    run.host = Host::start_with(run.folder.path(), &[("QUNDAO_DIE_AT", at)]).await;
-    // It may be gone before it was heard.
+    let (host, _) = Host::try_start(run.folder.path(), &[("QUNDAO_DIE_AT", at)]).await;
+    run.host = host;
+    // It may be gone before it was heard, by what it took up of the life before.
     let _ = run.sim.connect(run.port, "/", crate::sim::socket::Part::Universal).await;
     run.traffic.forgive();
-    let sim = run.sim.clone();
-    if in_time(run.traffic.until(|_| sim.connections() == 0)).await.is_none() {
+    let (sim, id) = (run.sim.clone(), run.host.id());
+    let was_heard = std::cell::Cell::new(false);
+    let is_over = |_: &crate::traffic::Traffic| {
+        let is_connected = sim.connections() > 0;
+        was_heard.set(was_heard.get() || is_connected);
+        (was_heard.get() && !is_connected) || has_ended(id)
+    };
+    if in_time(run.traffic.until(is_over)).await.is_none() {
         run.fail("the point was never reached");
     }
     match run.host.ended().await {
