@@ -19,6 +19,7 @@ use crate::event::{Event, EventKind};
 use crate::id::{CommunityId, TimerId};
 use crate::lane::{Arrival, Message};
 use crate::outbox::Outgoing;
+use crate::planted::{self, Point};
 use crate::report::{Line, Notice, TurnReport};
 use crate::store::{Store, StoreError, TurnRows, Write};
 
@@ -126,7 +127,8 @@ pub struct Committer {
 pub type Settling = (Write, Option<Ticket>);
 
 /// Waits between tries when the disk fails, ms: doubled up to the last.
-const BACKOFF_MS: (u64, u64) = (50, 5000);
+/// Short enough that the bot goes on within seconds when there is room again.
+const BACKOFF_MS: (u64, u64) = (50, 2000);
 
 impl Committer {
     /// Works until both queues are closed.
@@ -183,6 +185,9 @@ impl Committer {
             self.write_each(batch, &settlements).await;
         } else {
             self.release(batch);
+        }
+        if !settled.is_empty() {
+            planted::reach(Point::Settled);
         }
         settled.clear();
     }
@@ -256,22 +261,40 @@ impl Committer {
             return Ok(());
         }
         let mut wait_ms = BACKOFF_MS.0;
+        let mut is_told = false;
         loop {
+            planted::reach(Point::BeforeCommit);
             match self.store.commit(writes).await {
                 Ok(()) => {
+                    planted::reach(Point::AfterCommit);
                     let turns = writes.iter().filter(|w| matches!(w, Write::Turn(_))).count();
                     self.figures.commits.fetch_add(1, Ordering::Relaxed);
                     self.figures.turns.fetch_add(turns as u64, Ordering::Relaxed);
+                    if is_told {
+                        self.alarm(false, "the database can be written again: the bot goes on");
+                    }
                     return Ok(());
                 }
                 Err(StoreError::Io(error)) => {
-                    tracing::error!(%error, wait_ms, "the database cannot write; trying again");
+                    tracing::debug!(%error, wait_ms, "the database cannot write; trying again");
+                    if !std::mem::replace(&mut is_told, true) {
+                        let text = format!(
+                            "the database cannot be written, and nothing is accepted until it can: \
+                             {error}"
+                        );
+                        self.alarm(true, &text);
+                    }
                     tokio::time::sleep(Duration::from_millis(wait_ms)).await;
                     wait_ms = (wait_ms * 2).min(BACKOFF_MS.1);
                 }
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    /// Once for a failure, however often is tried.
+    fn alarm(&self, is_problem: bool, text: &str) {
+        tell(&self.notices, &Notice { community: None, text: text.to_owned(), is_problem });
     }
 
     fn give_back(&self, item: Item, refused: Option<Refused>) {
@@ -301,6 +324,7 @@ impl Committer {
                 let accepted = if arrival.is_repeat { Accepted::Duplicate } else { Accepted::New };
                 // An adapter that has gone does not want to know.
                 let _ = receipt.send(accepted);
+                planted::reach(Point::Acked);
             }
             drop(arrival.ticket);
         }

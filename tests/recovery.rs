@@ -13,8 +13,8 @@ use qundao::effect::{Delivery, Destination};
 use qundao::id::{CommunityId, PersonId, Ref, ScriptName, TimerId};
 use qundao::store::{
     CommunityRows, EventRow, NewsItemRow, NewsRows, NewsSourceRow, PacketRows, PointsEntry,
-    RoutineRow, RoutineTimer, RunOutcome, Start, Store, StoreError, StoreHealth, Verification,
-    Write,
+    Restored, RoutineRow, RoutineTimer, RunOutcome, Start, Store, StoreError, StoreHealth,
+    Verification, Write,
 };
 use tokio::sync::oneshot;
 use world::{Platform, Setup, in_time, message, number, peek, script, seed, shipped, sqlite};
@@ -58,6 +58,9 @@ impl Store for Faulty {
 
     fn start(&self) -> BoxFuture<'_, R<Start>> {
         self.inner.start()
+    }
+    fn restore(&self, now: TimeMs) -> BoxFuture<'_, R<Restored>> {
+        self.inner.restore(now)
     }
     fn community(&self, id: CommunityId) -> BoxFuture<'_, R<CommunityRows>> {
         self.inner.community(id)

@@ -29,6 +29,7 @@ use crate::lane::Message;
 use crate::moderation::WordLists;
 use crate::news::{Fetch, Newsroom};
 use crate::outbox::OutboxDue;
+use crate::planted::{self, Point};
 use crate::report::{Notice, TurnReport};
 use crate::script::protocol::{ScriptHost, Source};
 use crate::store::Store;
@@ -169,6 +170,7 @@ fn fire_due(
     now: TimeMs,
 ) {
     for (due, timer, community) in timers.take_due(now) {
+        planted::reach(Point::TimerDue);
         if lanes.send(Message::Due(community, timer, due, gauge.ticket())).is_err() {
             tracing::debug!("the lanes have stopped; the timer fires with the next start");
         }

@@ -12,17 +12,18 @@ use super::timers::Timers;
 use super::watch::Watcher;
 use super::{Bot, Parts, condemn, fire_due};
 use crate::adapter::{Adapter, SendSafety};
-use crate::clock::Clock;
+use crate::clock::{Clock, TimeMs};
 use crate::commit::{Committer, Figures, Listeners};
 use crate::config::Config;
 use crate::effect::{Call, Delivery, DeliveryState, Policy};
 use crate::id::{EventId, Ref};
+use crate::intake::space::SpaceWatch;
 use crate::intake::{Door, Intake};
 use crate::lane::{Lanes, Message};
 use crate::news::{Newsroom, NewsroomParts};
 use crate::outbox::{Outbox, OutboxDue, OutboxParts, Outgoing};
 use crate::report::Notice;
-use crate::store::{Settlement, Store, StoreError, Write};
+use crate::store::{Settlement, Start, Store, StoreError, Write};
 use crate::turn::{Numbers, Places, Platform, World};
 
 /// How often old texts and keys are forgotten, ms.
@@ -39,6 +40,7 @@ impl Bot {
     pub async fn start(parts: Parts) -> anyhow::Result<Self> {
         let Parts { config, clock, secret, store, host, sources, words, feeds, adapters } = parts;
         let start = store.start().await?;
+        refuse_backup(&start)?;
         let world = Arc::new(World {
             numbers: Numbers::after(&start.numbers),
             places: RwLock::new(Places::new(&start)),
@@ -47,6 +49,7 @@ impl Bot {
             words: RwLock::new(Arc::new(words)),
             desk: Arc::default(),
             secret,
+            restored_at: start.restored_at.unwrap_or(TimeMs::MIN),
         });
         let mut scripts = Scripts::new(host.clone(), adapters.clone());
         let (registry, problems) = scripts.first(&config, sources, &world.words())?;
@@ -136,7 +139,16 @@ impl Bot {
             tokio::spawn(Outbox::run(outbox, outbox_rx)),
             tokio::spawn(housekeep(store.clone(), clock.clone(), shared_config.clone())),
         ];
+        let space_watch = SpaceWatch {
+            space: door.space(),
+            store: store.clone(),
+            config: shared_config.clone(),
+            notices: notices.clone(),
+        };
         if clock.flows() {
+            // Before anybody can offer anything.
+            space_watch.look();
+            tasks.push(tokio::spawn(space_watch.run()));
             let watcher = Watcher {
                 timers: timers.clone(),
                 gauge: gauge.clone(),
@@ -213,6 +225,17 @@ impl Bot {
         }
         self
     }
+}
+
+/// A backup says that things are still to be sent which were, and would give numbers once more.
+fn refuse_backup(start: &Start) -> anyhow::Result<()> {
+    let Some(at) = start.backup_of else { return Ok(()) };
+    let ago = chrono::DateTime::from_timestamp_millis(at).unwrap_or_default();
+    anyhow::bail!(
+        "the database is a backup of {}; start it once with `qundao run --after-restore`: what was to \
+         be sent then is not sent again, and no number is given twice",
+        ago.format("%Y-%m-%d %H:%M:%S UTC")
+    )
 }
 
 /// Tells an adapter where it was and until when.

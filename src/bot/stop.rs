@@ -10,6 +10,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::Bot;
 use crate::lane::Message;
+use crate::planted::{self, Point};
 
 /// Longest wait for the adapters to end.
 const ADAPTERS: Duration = Duration::from_secs(2);
@@ -41,6 +42,7 @@ impl Bot {
         for task in &self.tasks {
             task.abort();
         }
+        planted::reach(Point::Stopping);
         self.store.close().await;
         anyhow::ensure!(
             is_settled,

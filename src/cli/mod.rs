@@ -2,6 +2,7 @@
 //!
 //! 0 all is well · 1 problems were found · 2 the arguments make no sense · 3 could not start.
 
+mod backup;
 mod check;
 mod connect;
 mod doctor;
@@ -47,6 +48,7 @@ Examples:
   cd my-group && qundao       run; type as a member of the group · 运行，在终端里聊天
   qundao check                is the configuration right, do the scripts compile? · 检查
   qundao test                 play every transcript · 跑测试
+  qundao backup today.db      copy the database while the bot runs · 备份
   printf '阿明: 签到\\n' | qundao   play lines from a pipe · 从管道输入
 
 Exit codes: 0 well, 1 problems found, 2 wrong arguments, 3 could not start.";
@@ -55,7 +57,16 @@ Exit codes: 0 well, 1 problems found, 2 wrong arguments, 3 could not start.";
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run the bot (the default) · 运行
-    Run,
+    Run {
+        /// The database was restored from a backup: send nothing of then again · 从备份恢复后首次运行
+        #[arg(long)]
+        after_restore: bool,
+    },
+    /// Write a copy of the database, also while the bot runs, and verify it · 备份数据库
+    Backup {
+        /// Where to; must not be there yet
+        file: PathBuf,
+    },
     /// Check configuration and scripts, show every problem · 检查配置和脚本
     Check,
     /// Play transcripts and compare what happens with what is written · 跑测试
@@ -168,7 +179,9 @@ impl Args {
             return crate::child::main(memory_mib, is_limited);
         }
         let end = match &self.command {
-            None | Some(Command::Run) => run::run(&self),
+            None => run::run(&self, false),
+            Some(Command::Run { after_restore }) => run::run(&self, *after_restore),
+            Some(Command::Backup { file }) => backup::run(&self, file),
             Some(Command::Check) => check::run(&self),
             Some(Command::Test { files, accept }) => test::run(&self, files, *accept),
             Some(Command::Ledger { command: LedgerCommand::Verify }) => ledger::verify(&self),

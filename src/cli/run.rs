@@ -16,6 +16,7 @@ use crate::config::Config;
 use crate::news::Sources;
 use crate::news::http::Http;
 use crate::report::Notice;
+use crate::store::Restored;
 use crate::value::Role;
 use crate::workbench::transcript::{CaseSetup, pipe};
 use crate::workbench::workspace::folder;
@@ -43,7 +44,7 @@ fn stage(config: &Config, is_terminal: bool) -> Stage {
 }
 
 /// Runs until told to stop.
-pub fn run(args: &Args) -> End {
+pub fn run(args: &Args, after_restore: bool) -> End {
     let workspace = match connect::load(&args.config, args.color.is_on()) {
         Ok(workspace) => workspace,
         Err(problems) => {
@@ -56,7 +57,9 @@ pub fn run(args: &Args) -> End {
         let end = runtime.block_on(async {
             match stage {
                 Stage::Pipe => play(&workspace).await,
-                Stage::Terminal | Stage::Service => live(args, &workspace, stage).await,
+                Stage::Terminal | Stage::Service => {
+                    live(args, &workspace, stage, after_restore).await
+                }
             }
         });
         // A read of standard input may still be waiting for a line that nobody needs.
@@ -77,7 +80,12 @@ async fn play(workspace: &Workspace) -> anyhow::Result<End> {
     Ok(if is_well { End::Well } else { End::Problems })
 }
 
-async fn live(args: &Args, workspace: &Workspace, stage: Stage) -> anyhow::Result<End> {
+async fn live(
+    args: &Args,
+    workspace: &Workspace,
+    stage: Stage,
+    after_restore: bool,
+) -> anyhow::Result<End> {
     let config = &workspace.config;
     let data = &config.bot.data;
     make_private(data).with_context(|| format!("make the folder {}", data.display()))?;
@@ -95,11 +103,13 @@ async fn live(args: &Args, workspace: &Workspace, stage: Stage) -> anyhow::Resul
             ..TerminalSettings::default()
         }))
     });
+    let store = connect::open_store(config).await?;
+    let restored = if after_restore { Some(store.restore(clock.now()).await?) } else { None };
     let parts = Parts {
         config: config.clone(),
         clock: clock.clone(),
         secret: secret()?,
-        store: connect::open_store(config).await?,
+        store,
         host: connect::script_host(&config.limits.script).await?,
         sources: workspace.sources.clone(),
         words: connect::words(config).0,
@@ -110,10 +120,26 @@ async fn live(args: &Args, workspace: &Workspace, stage: Stage) -> anyhow::Resul
     if let Some(console) = &console {
         people(&bot, console, clock.now()).await?;
     }
+    if let Some(restored) = restored {
+        bot.notify(&Notice { community: None, text: told(&restored), is_problem: false });
+    }
     for text in &workspace.problems {
         bot.notify(&Notice { community: None, text: text.clone(), is_problem: true });
     }
     super::serve::serve(config, bot, console).await
+}
+
+/// What whoever restored a backup should know.
+fn told(restored: &Restored) -> String {
+    let Restored { backup_of, held } = restored;
+    let of = backup_of.and_then(chrono::DateTime::from_timestamp_millis);
+    let of = of.map_or("a backup".to_owned(), |of| {
+        format!("the backup of {}", of.format("%Y-%m-%d %H:%M:%S UTC"))
+    });
+    format!(
+        "restored from {of}: {held} messages that were to be sent then are not sent, because they may \
+         have been since (`unknown`); what happened before now is not answered"
+    )
 }
 
 /// The adapters that are on; the console only where somebody sits before it.

@@ -164,6 +164,8 @@ pub struct Limits {
     pub breaker_pause_s: i64,
     /// Longest wait for a graceful end, s.
     pub shutdown_s: u64,
+    /// Free space below which nothing new is taken in, MiB; 0 for none.
+    pub disk_free_mb: u64,
 }
 
 impl Default for Limits {
@@ -185,6 +187,7 @@ impl Default for Limits {
             breaker_failures: 3,
             breaker_pause_s: 600,
             shutdown_s: 15,
+            disk_free_mb: 64,
         }
     }
 }

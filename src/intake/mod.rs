@@ -6,10 +6,12 @@
 mod direct;
 mod news;
 pub mod pressure;
+pub mod space;
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
@@ -22,17 +24,21 @@ use crate::dispatch::configured_key;
 use crate::event::{Envelope, Event, EventKind, Place};
 use crate::id::{CommunityId, GroupId, PersonId, Ref};
 use crate::lane::{Arrival, Message};
+use crate::planted::{self, Point};
 use crate::report::Notice;
-use crate::store::{CommunityRow, GroupRow, Store};
+use crate::store::{CommunityRow, GroupRow, Store, StoreError};
 use crate::turn::{GroupPlace, World};
 use direct::Named;
 use pressure::Pressure;
+use space::Space;
 
 /// Keys that are remembered in memory; the database knows the older ones.
 const KEYS_REMEMBERED: usize = 65_536;
 /// Accounts whose person is remembered in memory, in each of two generations. More than can be
 /// under way at once, so that nobody is forgotten before she is in the database.
 const PERSONS_REMEMBERED: usize = 65_536;
+/// Pause before the database is asked again that could not be read.
+const ASK_AGAIN: Duration = Duration::from_millis(200);
 /// Events that are looked at together.
 const BATCH: usize = 256;
 
@@ -48,6 +54,7 @@ pub struct Offered {
 pub struct Door {
     queue: mpsc::UnboundedSender<Offered>,
     room: Arc<Semaphore>,
+    space: Arc<Space>,
     capacity: usize,
     gauge: Arc<Gauge>,
 }
@@ -57,7 +64,13 @@ impl Door {
     pub fn new(room: usize, gauge: Arc<Gauge>) -> (Self, mpsc::UnboundedReceiver<Offered>) {
         let (queue, offered) = mpsc::unbounded_channel();
         let capacity = room.max(1);
-        (Self { queue, room: Arc::new(Semaphore::new(capacity)), capacity, gauge }, offered)
+        let (room, space) = (Arc::new(Semaphore::new(capacity)), Arc::default());
+        (Self { queue, room, space, capacity, gauge }, offered)
+    }
+
+    /// Whether there is room on the disk, which somebody else looks after.
+    pub fn space(&self) -> Arc<Space> {
+        self.space.clone()
     }
 
     /// A look at how full the mailboxes are.
@@ -68,6 +81,7 @@ impl Door {
     /// Nothing comes in any more; what waits outside is told so by a dropped receipt.
     pub fn close(&self) {
         self.room.close();
+        self.space.open();
     }
 }
 
@@ -77,6 +91,7 @@ impl Inbox for Door {
         Box::pin(async move {
             // Before the wait, so that a bot that stops cannot look away between the two.
             let ticket = self.gauge.ticket();
+            self.space.enough().await;
             // Fair: events that wait for room come in in the order in which they began to wait.
             let Ok(permit) = room.acquire_owned().await else { return };
             let offered = Offered { envelope, receipt, ticket, permit };
@@ -91,6 +106,7 @@ impl Inbox for Door {
             while events.peek().is_some() {
                 let some: Vec<_> = events.by_ref().take(self.capacity.min(BATCH)).collect();
                 let tickets: Vec<_> = some.iter().map(|_| self.gauge.ticket()).collect();
+                self.space.enough().await;
                 // As many places at once as there are events, so that their order holds.
                 let count = u32::try_from(some.len()).unwrap_or(1);
                 let Ok(mut room) = self.room.clone().acquire_many_owned(count).await else {
@@ -150,6 +166,7 @@ impl Intake {
     pub async fn run(mut self, mut offered: mpsc::UnboundedReceiver<Offered>) {
         let mut batch = Vec::with_capacity(BATCH);
         while offered.recv_many(&mut batch, BATCH).await > 0 {
+            planted::reach(Point::Received);
             let repeats = self.repeats(&batch).await;
             self.learn_persons(&batch).await;
             let mut arrivals = Vec::with_capacity(batch.len());
@@ -199,7 +216,9 @@ impl Intake {
             return;
         }
         let accounts: Vec<Ref> = unknown.into_iter().cloned().collect();
-        match self.store.persons(&accounts).await {
+        // Whoever is in the database and was given another number would be two members.
+        let asked = patiently("accounts", || self.store.persons(&accounts)).await;
+        match asked {
             Ok(found) => {
                 for (account, person) in accounts.into_iter().zip(found) {
                     if let Some(person) = person {
@@ -260,7 +279,8 @@ impl Intake {
 
     fn is_stale(&self, envelope: &Envelope, now: TimeMs) -> bool {
         let config = self.config.read().expect("the configuration is only replaced whole");
-        let too_old = now - envelope.at > config.bot.stale_after_s * 1000;
+        let too_old = now - envelope.at > config.bot.stale_after_s * 1000
+            || envelope.at < self.world.restored_at;
         (too_old || envelope.backfilled) && !matches!(envelope.kind, EventKind::Tick(_))
     }
 
@@ -270,7 +290,8 @@ impl Intake {
         }
         // A direct message runs in the sender's community.
         let person = person?;
-        match self.store.communities_of(person).await {
+        let ask = || self.store.communities_of(person);
+        match patiently("the communities of a person", ask).await {
             Ok(communities) => {
                 let named: Vec<Named> = communities.into_iter().map(|id| self.named(id)).collect();
                 let (community, which) = direct::choose(envelope, &named)?;
@@ -339,6 +360,23 @@ impl Intake {
         });
         let row = GroupRow { id, community, reference: reference.clone(), name: name.to_owned() };
         Where { community, group: Some(id), new: (community_row, Some(row)), which: Vec::new() }
+    }
+}
+
+/// What the database answers, as soon as it can be read: what comes in waits meanwhile, as it does
+/// when the database cannot be written.
+async fn patiently<'a, T>(
+    what: &str,
+    ask: impl Fn() -> BoxFuture<'a, Result<T, StoreError>>,
+) -> Result<T, StoreError> {
+    loop {
+        match ask().await {
+            Err(StoreError::Io(error)) => {
+                tracing::warn!(%error, "could not look up {what}; asking again");
+                tokio::time::sleep(ASK_AGAIN).await;
+            }
+            answer => return answer,
+        }
     }
 }
 

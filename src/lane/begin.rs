@@ -119,7 +119,8 @@ impl Lanes {
             received_at: self.clock.now(),
             seed: self.world.event_seed(event_id),
             which: Vec::new(),
-            stale: false,
+            // It may have run before the database was restored, so that nobody is told again.
+            stale: due < self.world.restored_at,
             envelope: Arc::new(envelope),
         };
         let arrival = Arrival {

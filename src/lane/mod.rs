@@ -26,6 +26,7 @@ use crate::dispatch::{Dispatch, Plan, Registry};
 use crate::event::Event;
 use crate::id::{CommunityId, TimerId};
 use crate::intake::pressure::Pressure;
+use crate::planted::{self, Point};
 use crate::script::protocol::{Answer, Done, ScriptHost, Work};
 use crate::store::{CommunityRow, EventRow, GroupRow, Store, StoreError};
 use crate::turn::{Fetched, LocalTimes, Need, Turn, World};
@@ -366,6 +367,7 @@ impl Lanes {
         answer: Option<Answer>,
     ) {
         let finished = turn.finish(&in_turn.dispatch, answer);
+        planted::reach(Point::Turned);
         let InTurn { arrival, .. } = in_turn;
         let mut rows = finished.rows;
         crate::turn::forget_text(&mut rows.event, &self.config.privacy);

@@ -76,7 +76,7 @@ impl Lanes {
                 }
                 let (now, stale_ms) = (self.clock.now(), self.config.bot.stale_after_s * 1000);
                 for row in rows {
-                    let stale = now - row.at > stale_ms;
+                    let stale = now - row.at > stale_ms || row.at < self.world.restored_at;
                     let ticket = self.gauge.ticket();
                     lane.queue.extend(arrival(row, stale, ticket));
                 }

@@ -20,6 +20,7 @@ use crate::bot::gauge::{Gauge, OpenPost, Ticket};
 use crate::clock::{Clock, TimeMs};
 use crate::commit::{Listeners, Settling};
 use crate::effect::{Call, Delivery, DeliveryState, Destination};
+use crate::planted::{self, Point};
 use crate::report::Notice;
 use crate::store::{Settlement, Store, Write};
 use crate::turn::World;
@@ -297,8 +298,10 @@ impl Outbox {
             let heard = if asks {
                 Heard::Seen(adapter.read_back(&request).await)
             } else {
+                planted::reach(Point::BeforeSend);
                 Heard::Outcome(adapter.send(&request, now).await)
             };
+            planted::reach(Point::AfterSend);
             // Nobody listens when the bot has stopped: the row says `sending`, as it should.
             let _ = sent.send(Sent { outgoing, heard });
         });

@@ -84,8 +84,22 @@ pub struct Start {
     pub timers: Vec<DueTimer>,
     /// Communities in which events wait.
     pub waiting: Vec<CommunityId>,
-    /// Highest number in use of each kind, in the order of [`NUMBERED`].
+    /// Highest number in use of each kind, in the order of [`NUMBERED`]; after a restore at least
+    /// as high as any that was given before it.
     pub numbers: Vec<i64>,
+    /// When the backup was made that this database is, unless it was restored.
+    pub backup_of: Option<TimeMs>,
+    /// When it was last restored from a backup.
+    pub restored_at: Option<TimeMs>,
+}
+
+/// What a restore came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Restored {
+    /// When the backup was made; `None` where nothing says that this is one.
+    pub backup_of: Option<TimeMs>,
+    /// Deliveries that are not sent, because they may have been since.
+    pub held: u64,
 }
 
 /// Kinds of rows that the process numbers itself.

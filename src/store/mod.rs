@@ -59,6 +59,16 @@ pub trait Store: Send + Sync {
     /// Everything that must be known before the first event.
     fn start(&self) -> BoxFuture<'_, Result<Start, StoreError>>;
 
+    /// Makes a database that was restored from a backup fit to work on, in one transaction: open
+    /// deliveries become `unknown`, numbers that may have been given since are not given again, the
+    /// mark of a backup goes, and `restored_at` is set.
+    fn restore(&self, now: TimeMs) -> BoxFuture<'_, Result<Restored, StoreError>>;
+
+    /// Bytes that are free where the data lies; `None` where that is unknown or not ours to watch.
+    fn free_bytes(&self) -> Option<u64> {
+        None
+    }
+
     /// Commits all of the batch, or nothing.
     fn commit<'a>(&'a self, batch: &'a [Write]) -> BoxFuture<'a, Result<(), StoreError>>;
 

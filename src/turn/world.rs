@@ -7,6 +7,7 @@ use std::sync::{Arc, RwLock};
 use sha2::{Digest, Sha256};
 
 use crate::adapter::Capabilities;
+use crate::clock::TimeMs;
 use crate::config::Limits;
 use crate::id::{
     AccountId, CommunityId, DeliveryId, EventId, GroupId, PacketId, PersonId, Ref, TimerId,
@@ -33,6 +34,9 @@ pub struct World {
     pub desk: Arc<Desk>,
     /// Source of all chance; never leaves this process.
     pub secret: [u8; 32],
+    /// When the database was restored from a backup: what happened before may have been handled
+    /// already, so that it is not answered.
+    pub restored_at: TimeMs,
 }
 
 /// One platform that the bot is on.

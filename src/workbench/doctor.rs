@@ -61,7 +61,7 @@ pub fn show(checks: &[Check], color: bool) -> String {
 pub fn machine(config: &Config, now_ms: i64) -> Vec<Check> {
     let mut checks = vec![clock(now_ms)];
     checks.extend(data_folder(&config.bot.data));
-    checks.push(free_disk(&config.bot.data));
+    checks.push(free_disk(&config.bot.data, config.limits.disk_free_mb));
     checks.push(secrets(&config.path));
     checks.extend(adapters(config));
     checks
@@ -136,24 +136,27 @@ fn secrets(config: &Path) -> Check {
     Check::new("config", Health::Ok, format!("{}", config.display()))
 }
 
-/// Below this the bot stops taking events.
-const DISK_LEAST_MB: u64 = 64;
-
 /// Below this somebody should know.
 const DISK_WARN_MB: u64 = 1024;
 
-fn free_disk(data: &Path) -> Check {
+fn free_disk(data: &Path, least_mb: u64) -> Check {
     let there = data.ancestors().find(|path| path.exists()).unwrap_or(Path::new("."));
     match free_mb(there) {
         None => Check::new("disk", Health::Warning, "free space is unknown on this system"),
-        Some(mb) if mb < DISK_LEAST_MB => {
-            let found = format!("{mb} MB free, too little to run; make room");
+        Some(mb) if mb < least_mb => {
+            let found = format!(
+                "{mb} MB free, less than `disk_free_mb` ({least_mb}): nothing new is taken in; make \
+                 room"
+            );
             Check::new("disk", Health::Problem, found)
         }
         Some(mb) if mb < DISK_WARN_MB => {
             Check::new("disk", Health::Warning, format!("{mb} MB free; make room soon"))
         }
-        Some(mb) => Check::new("disk", Health::Ok, format!("{} GB free", mb / 1024)),
+        Some(mb) => {
+            let found = format!("{} GB free (limit `disk_free_mb` is {least_mb} MB)", mb / 1024);
+            Check::new("disk", Health::Ok, found)
+        }
     }
 }
 
@@ -339,6 +342,6 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         assert_eq!(data_folder(folder.path())[0].health, Health::Ok);
         assert_eq!(clock(0).health, Health::Problem);
-        assert!(matches!(free_disk(folder.path()).health, Health::Ok | Health::Warning));
+        assert!(matches!(free_disk(folder.path(), 64).health, Health::Ok | Health::Warning));
     }
 }

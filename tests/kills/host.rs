@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 
 use nix::sys::signal::{Signal, kill};
-use nix::sys::wait::waitpid;
+use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::Pid;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
@@ -32,10 +32,20 @@ pub struct Host {
 impl Host {
     /// Starts it and waits until it can be connected to.
     pub async fn start(folder: &Path) -> Self {
+        let (host, is_listening) = Self::try_start(folder, &[]).await;
+        if !is_listening {
+            panic!("the bot did not start:\n{}", host.last_words());
+        }
+        host
+    }
+
+    /// With more in its environment; says whether it got so far.
+    pub async fn try_start(folder: &Path, environment: &[(&str, &str)]) -> (Self, bool) {
         let mut process = Command::new(env!("CARGO_BIN_EXE_qundao"))
             .args(["--config", "bench.toml"])
             .current_dir(folder)
             .env_remove("RUST_LOG")
+            .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -57,10 +67,8 @@ impl Host {
             }
         });
         let host = Self { process, log };
-        if in_time(listening(lines)).await != Some(true) {
-            panic!("the bot did not start:\n{}", host.last_words());
-        }
-        host
+        let is_listening = in_time(listening(lines)).await == Some(true);
+        (host, is_listening)
     }
 
     /// kill -9, and all that it had started must end too.
@@ -81,22 +89,35 @@ impl Host {
         true
     }
 
-    fn id(&self) -> Pid {
+    pub fn id(&self) -> Pid {
         Pid::from_raw(self.process.id().cast_signed())
     }
 
     /// Asks it to stop.
     pub async fn stop(&mut self) -> Result<(), String> {
+        self.ask_to_stop()?;
+        match self.ended().await? {
+            WaitStatus::Exited(_, 0) => Ok(()),
+            ended => Err(format!("it ended with {ended:?}")),
+        }
+    }
+
+    /// Says so, and does not wait.
+    pub fn ask_to_stop(&self) -> Result<(), String> {
+        kill(self.id(), Signal::SIGTERM).map_err(|error| error.to_string())
+    }
+
+    /// How it ended, with all that it had started.
+    pub async fn ended(&mut self) -> Result<WaitStatus, String> {
         let id = self.id();
-        kill(id, Signal::SIGTERM).map_err(|error| error.to_string())?;
         let ended = tokio::task::spawn_blocking(move || waitpid(id, None));
-        match in_time(ended).await {
-            Some(Ok(Ok(nix::sys::wait::WaitStatus::Exited(_, 0)))) => {}
+        let ended = match in_time(ended).await {
+            Some(Ok(Ok(ended))) => ended,
             Some(ended) => return Err(format!("it ended with {ended:?}")),
             None => return Err("it does not end".to_owned()),
-        }
+        };
         nobody_is_left(self).await;
-        Ok(())
+        Ok(ended)
     }
 
     /// The end of its log.
@@ -112,6 +133,14 @@ impl Drop for Host {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+/// Whether a process has ended, which whoever waits for it will still hear.
+#[cfg(feature = "planted")]
+pub fn has_ended(id: Pid) -> bool {
+    use nix::sys::wait::{Id, WaitPidFlag, waitid};
+    let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+    !matches!(waitid(Id::Pid(id), flags), Ok(WaitStatus::StillAlive))
 }
 
 async fn listening(mut lines: UnboundedReceiver<String>) -> bool {

@@ -11,8 +11,11 @@
 
 mod books;
 mod host;
+#[cfg(feature = "planted")]
+mod points;
 #[path = "../onebot/sim/mod.rs"]
 mod sim;
+mod stops;
 mod traffic;
 #[path = "../world/mod.rs"]
 mod world;
@@ -222,7 +225,7 @@ fn free_port() -> SocketAddr {
 fn write_workspace(folder: &Path, port: SocketAddr) {
     let config = format!(
         "[bot]\nlocale = \"zh\"\n\n[adapters.onebot]\nenabled = true\nlisten = \"{port}\"\n\
-         messages_per_minute = 0\ngroup_messages_per_minute = 0\n\n[limits]\ncommands = 100000\n\
+         messages_per_minute = 0\ngroup_messages_per_minute = 0\n\n[limits]\ncommands = 100000\ndisk_free_mb = 0\n\
          # A machine that is busy with other tests must not make honest handlers late.\n\
          script_handler_ms = 10000\n"
     );
@@ -249,6 +252,11 @@ async fn in_time<T>(future: impl Future<Output = T>) -> Option<T> {
         }
     }
     None
+}
+
+/// What `QUNDAO_CYCLES` says, or less.
+fn cycles(otherwise: usize) -> usize {
+    std::env::var("QUNDAO_CYCLES").ok().and_then(|n| n.parse().ok()).unwrap_or(otherwise)
 }
 
 fn seed() -> u64 {

@@ -212,6 +212,23 @@ impl Setup {
 
     /// On any platforms.
     pub async fn start_on(self, store: Arc<dyn Store>, adapters: Vec<Arc<dyn Adapter>>) -> Bot {
+        self.try_start_on(store, adapters).await.unwrap()
+    }
+
+    /// Where the start may fail.
+    pub async fn try_start(
+        self,
+        store: Arc<dyn Store>,
+        platform: &Arc<Platform>,
+    ) -> anyhow::Result<Bot> {
+        self.try_start_on(store, vec![platform.clone()]).await
+    }
+
+    async fn try_start_on(
+        self,
+        store: Arc<dyn Store>,
+        adapters: Vec<Arc<dyn Adapter>>,
+    ) -> anyhow::Result<Bot> {
         let limits = self.config.limits.script.clone();
         let host =
             self.host.unwrap_or_else(|| Arc::new(InProcessHost::with_threads(limits, 2).unwrap()));
@@ -226,7 +243,7 @@ impl Setup {
             feeds: self.feeds.unwrap_or_else(|| Arc::new(Sources::files(""))),
             adapters,
         };
-        Bot::start(parts).await.unwrap()
+        Bot::start(parts).await
     }
 }
 

@@ -97,7 +97,8 @@ async fn connect(maker: &Maker, address: &Address) -> Ended {
         [only] => Some(only),
         _ => None,
     };
-    let link = Link { number: maker.hub.number(), self_id, carries: carries(address) };
+    let (number, carries) = (maker.hub.number(), carries(address));
+    let link = Link { number, self_id, carries, place: None };
     socket::serve(&maker.hub, &maker.inbox, socket, link).await
 }
 

@@ -15,7 +15,6 @@ use hyper::upgrade::OnUpgrade;
 use hyper::{HeaderMap, Method, Request, Response, StatusCode, header};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
@@ -24,14 +23,13 @@ use tokio_tungstenite::tungstenite::protocol::Role;
 use super::SelfId;
 use super::auth::is_authorized;
 use super::dial::ByteStream;
+use super::guests::{Guests, Place};
 use super::hub::{Carries, Hub};
 use super::post::Posts;
 use super::socket::{self, Ended, Link};
 use super::tally::Dropped;
 use crate::adapter::Inbox;
 
-/// Connections at the same time; more wait outside.
-pub const CONNECTIONS_MAX: usize = 512;
 /// Longest wait for the head of a request.
 const HEAD: Duration = Duration::from_secs(5);
 /// The longest head.
@@ -52,11 +50,11 @@ pub struct Door {
     pub posts: Posts,
 }
 
-/// Takes connections for ever, as many at a time as there is room.
-pub async fn serve(listener: TcpListener, door: Arc<Door>, room: Arc<Semaphore>) {
+/// Takes connections for ever, as many at a time as there is room; more wait outside.
+pub async fn serve(listener: TcpListener, door: Arc<Door>, guests: Arc<Guests>) {
     let mut connections = JoinSet::new();
     loop {
-        let Ok(place) = room.clone().acquire_owned().await else { return };
+        guests.room().await;
         let accepted = loop {
             tokio::select! {
                 accepted = listener.accept() => break accepted,
@@ -65,12 +63,19 @@ pub async fn serve(listener: TcpListener, door: Arc<Door>, room: Arc<Semaphore>)
             }
         };
         match accepted {
-            Ok((stream, _)) => {
+            Ok((stream, from)) => {
                 let door = door.clone();
                 let number = door.hub.number();
+                let Some(place) = guests.admit(number, from.ip()) else {
+                    door.hub.tally.add(Dropped::Refused, "one connection too many of an address");
+                    continue;
+                };
                 connections.spawn(async move {
-                    connection(stream, door, number).await;
-                    drop(place);
+                    let leave = place.leave();
+                    tokio::select! {
+                        () = connection(stream, door, number, Arc::new(place)) => {}
+                        () = leave.cancelled() => {}
+                    }
                 });
             }
             Err(error) => {
@@ -84,15 +89,15 @@ pub async fn serve(listener: TcpListener, door: Arc<Door>, room: Arc<Semaphore>)
 /// What a request for a WebSocket leaves behind.
 type Upgrade = Mutex<Option<(OnUpgrade, Link)>>;
 
-async fn connection(stream: TcpStream, door: Arc<Door>, number: u64) {
+async fn connection(stream: TcpStream, door: Arc<Door>, number: u64, place: Arc<Place>) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "OneBot: frames may be late");
     }
     let upgrade = Arc::new(Upgrade::default());
     let service = service_fn(|request| {
-        let (door, upgrade) = (door.clone(), upgrade.clone());
+        let (door, upgrade, place) = (door.clone(), upgrade.clone(), place.clone());
         async move {
-            let answer = answer(&door, &upgrade, request, number).await;
+            let answer = answer(&door, &upgrade, request, number, place).await;
             Ok::<_, std::convert::Infallible>(answer)
         }
     });
@@ -126,12 +131,13 @@ async fn answer(
     upgrade: &Upgrade,
     request: Request<Incoming>,
     number: u64,
+    place: Arc<Place>,
 ) -> Answer {
     if is_websocket(request.headers()) {
-        return handshake(door, upgrade, request, number);
+        return handshake(door, upgrade, request, number, place);
     }
     match *request.method() {
-        Method::POST => door.posts.answer(door, request).await,
+        Method::POST => door.posts.answer(door, request, &place).await,
         _ => status(StatusCode::NOT_FOUND),
     }
 }
@@ -154,12 +160,16 @@ fn handshake(
     upgrade: &Upgrade,
     mut request: Request<Incoming>,
     number: u64,
+    place: Arc<Place>,
 ) -> Answer {
     let headers = request.headers();
     let query = request.uri().query().unwrap_or_default();
     if !is_authorized(door.hub.settings.token.as_ref(), headers, query) {
         door.hub.tally.add(Dropped::Refused, "token of a connection");
         return status(StatusCode::FORBIDDEN);
+    }
+    if door.hub.settings.token.is_some() {
+        place.is_known();
     }
     let self_id = self_id(headers);
     if self_id.is_some_and(|self_id| !door.hub.settings.admits(self_id)) {
@@ -172,7 +182,7 @@ fn handshake(
         return status(StatusCode::BAD_REQUEST);
     };
     let carries = carries(headers, request.uri().path());
-    let link = Link { number, self_id, carries };
+    let link = Link { number, self_id, carries, place: Some(place) };
     let upgraded = hyper::upgrade::on(&mut request);
     *upgrade.lock().unwrap_or_else(PoisonError::into_inner) = Some((upgraded, link));
     let answer = Response::builder()
@@ -234,26 +244,45 @@ mod tests {
         Arc::new(Door { hub, inbox: Arc::new(Nowhere), posts })
     }
 
+    async fn answered(mut stream: TcpStream) -> Option<[u8; 12]> {
+        stream.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await.ok()?;
+        let mut answer = [0; 12];
+        stream.read_exact(&mut answer).await.ok()?;
+        Some(answer)
+    }
+
     #[tokio::test]
-    async fn who_finds_no_room_waits_until_somebody_goes() {
+    async fn who_says_nothing_makes_room_for_who_does() {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let port = listener.local_addr().expect("bound");
-        let room = Arc::new(Semaphore::new(2));
-        let serving = tokio::spawn(serve(listener, door(), room.clone()));
-        let idle = [TcpStream::connect(port).await, TcpStream::connect(port).await];
-        while room.available_permits() > 0 {
-            tokio::task::yield_now().await;
-        }
-        let mut third = TcpStream::connect(port).await.expect("the system takes it");
-        third.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n").await.expect("written");
-        let mut answer = [0; 12];
+        let serving = tokio::spawn(serve(listener, door(), Guests::new(2)));
+        let mut idle = [
+            TcpStream::connect(port).await.expect("a connection"),
+            TcpStream::connect(port).await.expect("a connection"),
+        ];
+        let third = TcpStream::connect(port).await.expect("a connection");
+        assert_eq!(answered(third).await.as_ref(), Some(b"HTTP/1.1 404"));
+        // The first was closed for it.
+        assert_eq!(idle[0].read(&mut [0; 1]).await.ok(), Some(0));
+        serving.abort();
+    }
+
+    #[tokio::test]
+    async fn who_finds_everybody_known_waits_until_somebody_goes() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let port = listener.local_addr().expect("bound");
+        let guests = Guests::new(1);
+        let known = guests.admit(0, port.ip()).expect("room");
+        known.is_known();
+        let serving = tokio::spawn(serve(listener, door(), guests));
+        let waits = TcpStream::connect(port).await.expect("the system takes it");
+        let waits = tokio::spawn(answered(waits));
         for _ in 0..1000 {
             tokio::task::yield_now().await;
         }
-        assert!(third.try_read(&mut answer).is_err(), "it was answered though there is no room");
-        drop(idle);
-        third.read_exact(&mut answer).await.expect("an answer");
-        assert_eq!(&answer, b"HTTP/1.1 404");
+        assert!(!waits.is_finished(), "it was answered though there is no room");
+        drop(known);
+        assert_eq!(waits.await.expect("a task").as_ref(), Some(b"HTTP/1.1 404"));
         serving.abort();
     }
 

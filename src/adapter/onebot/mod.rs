@@ -17,6 +17,7 @@ mod dial;
 mod encode;
 mod feed;
 mod forward;
+mod guests;
 mod history;
 mod http_api;
 mod hub;
@@ -40,7 +41,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use sha2::{Digest, Sha256};
 use tokio::net::TcpListener;
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
@@ -54,6 +55,7 @@ use crate::id::Ref;
 
 use super::backoff::Backoff;
 use forward::Maker;
+use guests::{CONNECTIONS_MAX, Guests};
 use history::{Fetched, Wanted};
 use http_api::HttpApi;
 use hub::Hub;
@@ -159,8 +161,8 @@ impl OneBot {
             let (sessions, made) = mpsc::unbounded_channel();
             let posts = Posts::new(sessions);
             let door = Door { hub: self.hub.clone(), inbox: inbox.clone(), posts };
-            let room = Arc::new(Semaphore::new(listen::CONNECTIONS_MAX));
-            tasks.spawn(listen::serve(listener, Arc::new(door), room));
+            let guests = Guests::new(CONNECTIONS_MAX);
+            tasks.spawn(listen::serve(listener, Arc::new(door), guests));
             tasks.spawn(look_after(made));
         }
         for address in &settings.connect {

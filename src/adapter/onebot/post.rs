@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use http_body_util::{BodyExt as _, Limited};
-use hyper::body::{Bytes, Incoming};
+use hyper::body::Incoming;
 use hyper::{HeaderMap, Request, StatusCode};
 use serde_json::json;
 use tokio::sync::{mpsc, oneshot};
@@ -19,6 +19,7 @@ use super::SelfId;
 use super::auth::{is_authorized, is_signed};
 use super::decode::{Heard, decode, self_id};
 use super::feed::Feed;
+use super::guests::Place;
 use super::hub::{Item, Seat};
 use super::listen::{Answer, Door, self_id as self_id_of, status};
 use super::liveness::{Liveness, Step};
@@ -47,19 +48,30 @@ impl Posts {
     }
 
     /// Answers one request.
-    pub async fn answer(&self, door: &Arc<Door>, request: Request<Incoming>) -> Answer {
+    pub async fn answer(
+        &self,
+        door: &Arc<Door>,
+        request: Request<Incoming>,
+        place: &Place,
+    ) -> Answer {
         let (head, body) = request.into_parts();
+        let query = head.uri.query().unwrap_or_default();
+        // Where a token says it, nothing of a stranger's body is read.
+        if door.hub.settings.secret.is_none() && !is_genuine(door, &head.headers, query, &[]) {
+            door.hub.tally.add(Dropped::Refused, "token of a post");
+            return status(StatusCode::FORBIDDEN);
+        }
         let body = Limited::new(body, BODY_MAX).collect();
         let body = match tokio::time::timeout(BODY, body).await {
             Ok(Ok(body)) => body.to_bytes(),
             Ok(Err(_)) => return status(StatusCode::PAYLOAD_TOO_LARGE),
             Err(_) => return status(StatusCode::REQUEST_TIMEOUT),
         };
-        let query = head.uri.query().unwrap_or_default();
         if !is_genuine(door, &head.headers, query, &body) {
-            door.hub.tally.add(Dropped::Refused, "signature or token of a post");
+            door.hub.tally.add(Dropped::Refused, "signature of a post");
             return status(StatusCode::FORBIDDEN);
         }
+        place.is_known();
         let text = std::str::from_utf8(&body).unwrap_or_default();
         let Some(self_id) = self_id(text) else {
             door.hub.tally.add(Dropped::Unreadable, "post");
@@ -150,7 +162,7 @@ impl Posts {
 
 /// Whether a post comes from the implementation: by its signature, or by the token where there is
 /// no key for signatures.
-fn is_genuine(door: &Door, headers: &HeaderMap, query: &str, body: &Bytes) -> bool {
+fn is_genuine(door: &Door, headers: &HeaderMap, query: &str, body: &[u8]) -> bool {
     let settings = &door.hub.settings;
     match &settings.secret {
         Some(secret) => is_signed(secret, headers, body),

@@ -23,6 +23,7 @@ use super::calls::{Calls, Outgoing, PROBE};
 use super::decode::{Answer, Ear, Heard, decode, self_id};
 use super::dial::ByteStream;
 use super::feed::Feed;
+use super::guests::Place;
 use super::hub::{Carries, Hub, Item};
 use super::liveness::{Liveness, Step};
 use super::outcome::TOKEN;
@@ -57,6 +58,8 @@ pub struct Link {
     pub self_id: Option<SelfId>,
     /// What it carries.
     pub carries: Carries,
+    /// Its place at the port, where it came to ours.
+    pub place: Option<Arc<Place>>,
 }
 
 /// Why a connection ended.
@@ -108,6 +111,7 @@ pub async fn serve(hub: &Arc<Hub>, inbox: &Arc<dyn Inbox>, socket: Socket, link:
             self_id.0
         ));
     };
+    link.place.iter().for_each(|place| place.is_known());
     tracing::info!(account = self_id.0, ?carries, "OneBot: connected");
     let reader = Reader { hub, self_id, carries, calls: &calls, feed };
     let traffic = async {

@@ -70,6 +70,7 @@ pub static LIMITS: &[Key<Limits>] = &[
     limit!("breaker_failures", breaker_failures, 1..=1000, Live, "Failures in a row after which a script pauses in a community."),
     limit!("breaker_pause_s", breaker_pause_s, 1..=604_800, Live, "The pause after breaker_failures, s."),
     limit!("shutdown_s", shutdown_s, 1..=3600, Live, "Longest wait for a graceful end, s."),
+    limit!("disk_free_mb", disk_free_mb, 0..=1_048_576, Live, "Free space on the disk of the data below which nothing new is taken in, MiB; 0 for none."),
     limit!("script_operations", script.operations, 1000..=10_000_000_000, Restart, "Operations of one handler."),
     limit!("script_handler_ms", script.handler_ms, 1..=60_000, Restart, "Processor time of one handler, ms; by the clock on the wall four times that."),
     limit!("script_call_depth", script.call_depth, 4..=128, Restart, "Depth of calls in a script."),

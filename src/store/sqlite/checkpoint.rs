@@ -13,6 +13,7 @@ use tokio::sync::{Mutex, Notify};
 use tokio::task::JoinHandle;
 
 use super::tally::Tallies;
+use crate::planted::{self, Point};
 
 /// Writes between two checkpoints: a few MiB of log. Rarer ones copy less in all, but the disk is then
 /// busy with each for so long that commits wait behind it.
@@ -72,6 +73,7 @@ impl Drop for Checkpoints {
 
 /// Copies what nobody reads any more. A failure loses nothing: the log is read instead.
 async fn copy(connection: &mut SqliteConnection) {
+    planted::reach(Point::BeforeCheckpoint);
     let done = sqlx::query("PRAGMA wal_checkpoint(PASSIVE)").execute(connection).await;
     if let Err(error) = done {
         tracing::debug!(%error, "checkpoint");

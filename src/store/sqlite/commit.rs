@@ -12,10 +12,11 @@ use super::bulk::Bound;
 use super::score::entry_cells;
 use super::sql::{DELIVERY, EVENT, FIRST, LAST, SETTLE, TOUCH, TRIP};
 use super::tally::{Count, Key, Tallies, bind_touch};
-use super::{codes, failure};
+use super::{begin, codes, failure};
 use crate::clock::TimeMs;
 use crate::effect::{Call, Delivery, Destination};
 use crate::ledger::Transfer;
+use crate::planted::{self, Point};
 use crate::store::{MemberRow, Settlement, StoreError, TurnRows, Write};
 
 const DAY_MS: i64 = 24 * 3600 * 1000;
@@ -29,6 +30,9 @@ pub(super) async fn commit(
 ) -> Result<(), StoreError> {
     let parts = Parts::of(batch);
     let step = tallies.step(&parts.turns);
+    if !step.rows.is_empty() {
+        planted::reach(Point::BeforeCounts);
+    }
     write(connection, accounts, &parts, &step.rows).await?;
     tallies.committed(step);
     Ok(())
@@ -56,7 +60,7 @@ async fn write(
             .commit(connection)
             .await;
     }
-    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(failure)?;
+    let mut transaction = connection.begin_with(begin()).await.map_err(failure)?;
     spread(&mut transaction, &FIRST, first).await?;
     TOUCH.run(&mut transaction, counts.iter(), bind_touch).await?;
     EVENT.run(&mut transaction, parts.turns.iter().copied(), bind_event).await?;
@@ -299,7 +303,7 @@ pub(super) async fn housekeep(
 ) -> Result<u64, StoreError> {
     let texts = first_event_since(connection, texts_before).await?;
     let keys = first_event_since(connection, keys_before).await?;
-    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(failure)?;
+    let mut transaction = connection.begin_with(begin()).await.map_err(failure)?;
     let mut touched = 0;
     for (sql, before) in [
         (

@@ -6,9 +6,11 @@ mod bulk;
 mod checkpoint;
 mod codes;
 mod commit;
+mod file;
 mod health;
 mod news;
 mod read;
+mod restore;
 mod routine;
 mod score;
 mod sql;
@@ -28,18 +30,20 @@ use tokio::sync::{Mutex, MutexGuard};
 
 use accounts::BotAccounts;
 use checkpoint::Checkpoints;
+use file::{folder_of, free_bytes, lock, restrict};
 use tally::Tallies;
 
 use super::{
     CommunityRows, DueTimer, EventRow, NewsItemRow, NewsRows, NewsSourceRow, PacketRows,
-    PointsEntry, RoutineRow, RoutineTimer, RunOutcome, ScoreEntryRow, Start, Store, StoreError,
-    StoreHealth, Verification, Write,
+    PointsEntry, Restored, RoutineRow, RoutineTimer, RunOutcome, ScoreEntryRow, Start, Store,
+    StoreError, StoreHealth, Verification, Write,
 };
 use crate::adapter::BoxFuture;
 use crate::clock::TimeMs;
 use crate::community::score::{Day, Facts};
 use crate::effect::{Delivery, Destination};
 use crate::id::{CommunityId, PersonId, Ref, ScriptName};
+use crate::planted::{self, Bug, Point};
 
 /// Schema, by number; the same numbers will stand in migrations/postgres.
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("src/store/migrations/sqlite");
@@ -56,6 +60,8 @@ pub struct Sqlite {
     checkpoints: Option<Checkpoints>,
     accounts: BotAccounts,
     tallies: Arc<Tallies>,
+    /// Where the file lies; absent for a database in memory.
+    folder: Option<PathBuf>,
     /// Held as long as the store is open.
     _lock: Option<File>,
 }
@@ -66,13 +72,21 @@ impl Sqlite {
     /// # Errors
     /// [`StoreError::InUse`] when another process has it open; otherwise what SQLite says.
     pub async fn open(path: &Path) -> Result<Self, StoreError> {
+        Self::open_with(path, SqliteConnectOptions::new()).await
+    }
+
+    /// The same with what else SQLite shall know: tests put a file system of their own under it.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub async fn open_with(path: &Path, options: SqliteConnectOptions) -> Result<Self, StoreError> {
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder).map_err(|error| {
                 StoreError::Io(format!("make the folder `{}`: {error}", folder.display()))
             })?;
         }
         let lock = lock(path)?;
-        let options = SqliteConnectOptions::new().filename(path).create_if_missing(true);
+        let options = options.filename(path).create_if_missing(true);
         let mut writer = connect(options.clone()).await?;
         migrate(&mut writer).await?;
         restrict(path);
@@ -84,7 +98,8 @@ impl Sqlite {
         let writer = Arc::new(Mutex::new(writer));
         let checkpoints =
             Some(Checkpoints::start(copier, Arc::clone(&writer), Arc::clone(&tallies)));
-        Ok(Self { writer, reader, checkpoints, accounts, tallies, _lock: Some(lock) })
+        let folder = Some(folder_of(path));
+        Ok(Self { writer, reader, checkpoints, accounts, tallies, folder, _lock: Some(lock) })
     }
 
     /// Opens a file for questions, beside a process that works on it.
@@ -97,7 +112,17 @@ impl Sqlite {
         let looker = options.busy_timeout(Duration::from_secs(5)).connect().await;
         let writer = Arc::new(Mutex::new(looker.map_err(failure)?));
         let (accounts, tallies) = <(BotAccounts, Arc<Tallies>)>::default();
-        Ok(Self { writer, reader: None, checkpoints: None, accounts, tallies, _lock: None })
+        let folder = Some(folder_of(path));
+        Ok(Self { writer, reader: None, checkpoints: None, accounts, tallies, folder, _lock: None })
+    }
+
+    /// Writes a consistent copy into a new file, beside whoever works on this one; the copy bears a
+    /// mark, and a start wants to be told what became of the original ([`Store::restore`]).
+    ///
+    /// # Errors
+    /// The file exists, or what SQLite and the disk say; then nothing is left of the copy.
+    pub async fn backup(&self, file: &Path, now: TimeMs) -> Result<(), StoreError> {
+        restore::backup(&mut *self.reader().await, file, now).await
     }
 
     /// A database that lives as long as this value.
@@ -110,7 +135,15 @@ impl Sqlite {
         migrate(&mut writer).await?;
         let (accounts, tallies) = <(BotAccounts, Arc<Tallies>)>::default();
         let writer = Arc::new(Mutex::new(writer));
-        Ok(Self { writer, reader: None, checkpoints: None, accounts, tallies, _lock: None })
+        Ok(Self {
+            writer,
+            reader: None,
+            checkpoints: None,
+            accounts,
+            tallies,
+            folder: None,
+            _lock: None,
+        })
     }
 
     /// The connection for questions.
@@ -122,41 +155,26 @@ impl Sqlite {
     }
 }
 
-/// The file whose lock says who works on the database.
-fn lock(path: &Path) -> Result<File, StoreError> {
-    let beside: PathBuf = path.with_extension("lock");
-    let failed = |error: std::io::Error| {
-        StoreError::Io(format!("open the lock file `{}`: {error}", beside.display()))
-    };
-    let file =
-        File::options().create(true).truncate(false).write(true).open(&beside).map_err(failed)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(std::fs::TryLockError::WouldBlock) => Err(StoreError::InUse(format!(
-            "another qundao is running on `{}`; stop it first, or give this one its own `[bot] \
-             data` folder",
-            path.display()
-        ))),
-        Err(std::fs::TryLockError::Error(error)) => Err(failed(error)),
-    }
+/// How a transaction begins that writes: as a writer, so that it waits for others before it has read
+/// anything. One that began as a reader would be refused where somebody wrote meanwhile.
+fn begin() -> &'static str {
+    if planted::has(Bug::DeferredBegin) { "BEGIN" } else { "BEGIN IMMEDIATE" }
 }
 
-/// Only the owner may read what members wrote.
-fn restrict(path: &Path) {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        let mode = std::fs::Permissions::from_mode(0o600);
-        if let Err(error) = std::fs::set_permissions(path, mode) {
-            tracing::warn!(path = %path.display(), %error, "cannot restrict the database file");
-        }
+/// Whether a commit waits for the disk.
+fn synchronous() -> (SqliteSynchronous, i64) {
+    if planted::has(Bug::SynchronousOff) {
+        (SqliteSynchronous::Off, 0)
+    } else {
+        (SqliteSynchronous::Full, 2)
     }
 }
 
 async fn connect(options: SqliteConnectOptions) -> Result<SqliteConnection, StoreError> {
+    let (synchronous, wanted) = synchronous();
     let mut connection = options
         .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(SqliteSynchronous::Full)
+        .synchronous(synchronous)
         .foreign_keys(true)
         .busy_timeout(Duration::from_secs(5))
         .statement_cache_capacity(128)
@@ -169,7 +187,7 @@ async fn connect(options: SqliteConnectOptions) -> Result<SqliteConnection, Stor
         .await
         .map_err(failure)?;
     // What was asked for is not always what was given, and these two are what durability rests on.
-    for (pragma, wanted) in [("PRAGMA synchronous", 2_i64), ("PRAGMA foreign_keys", 1)] {
+    for (pragma, wanted) in [("PRAGMA synchronous", wanted), ("PRAGMA foreign_keys", 1)] {
         let row = sqlx::query(pragma).fetch_one(&mut connection).await.map_err(failure)?;
         if row.get::<i64, _>(0) != wanted {
             return Err(StoreError::Data(format!("`{pragma}` is not {wanted}")));
@@ -209,6 +227,17 @@ fn failure(error: sqlx::Error) -> StoreError {
 impl Store for Sqlite {
     fn start(&self) -> BoxFuture<'_, Result<Start, StoreError>> {
         Box::pin(async { read::start(&mut *self.reader().await).await })
+    }
+
+    fn restore(&self, now: TimeMs) -> BoxFuture<'_, Result<Restored, StoreError>> {
+        Box::pin(async move {
+            let numbers = self.start().await?.numbers;
+            restore::restore(&mut *self.writer.lock().await, now, &numbers).await
+        })
+    }
+
+    fn free_bytes(&self) -> Option<u64> {
+        self.folder.as_deref().and_then(free_bytes)
     }
 
     fn commit<'a>(&'a self, batch: &'a [Write]) -> BoxFuture<'a, Result<(), StoreError>> {
@@ -343,6 +372,7 @@ impl Store for Sqlite {
             let mut writer = self.writer.lock().await;
             // What the events still tell must not go with them.
             self.tallies.write_all(&mut writer).await?;
+            planted::reach(Point::Housekeeping);
             let touched = commit::housekeep(&mut writer, texts_before, keys_before).await?;
             let posted_before = texts_before.min(keys_before) - POSTED_KEPT_MS;
             Ok(touched + news::forget(&mut writer, keys_before, posted_before).await?)

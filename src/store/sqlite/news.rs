@@ -3,7 +3,7 @@
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use sqlx::{Connection, Row};
 
-use super::failure;
+use super::{begin, failure};
 use crate::clock::TimeMs;
 use crate::id::{CommunityId, EventId};
 use crate::store::{NewsItemRow, NewsRows, NewsSourceRow, PostedRow, StoreError};
@@ -72,7 +72,7 @@ pub(super) async fn keep(
     row: &NewsSourceRow,
     items: Option<&[NewsItemRow]>,
 ) -> Result<(), StoreError> {
-    let mut transaction = db.begin_with("BEGIN IMMEDIATE").await.map_err(failure)?;
+    let mut transaction = db.begin_with(begin()).await.map_err(failure)?;
     let source = sqlx::query(SOURCE)
         .bind(&row.address)
         .bind(&row.name)

@@ -8,7 +8,7 @@ use sqlx::{FromRow, Row};
 use super::accounts::BotAccounts;
 use super::commit::destination;
 use super::tally::Count;
-use super::{failure, score};
+use super::{failure, restore, score};
 use crate::community::score::Mark;
 use crate::effect::{Delivery, DeliveryState, Destination, Policy};
 use crate::id::{CommunityId, DeliveryId, EventId, GroupId, PersonId, Ref, ScriptName, TimerId};
@@ -48,6 +48,9 @@ pub(super) async fn start(db: &mut SqliteConnection) -> Result<Start> {
         debug_assert!(sql.contains(table));
         start.numbers.push(row.get(0));
     }
+    restore::lift(db, &mut start.numbers).await?;
+    start.backup_of = restore::backup_of(db).await?;
+    start.restored_at = restore::restored_at(db).await?;
     Ok(start)
 }
 

@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 use sqlx::sqlite::SqliteConnection;
 
 use super::bulk::{Bound, Bulk};
-use super::failure;
+use super::{begin, failure};
 use crate::store::StoreError;
 
 /// Tables in a trip.
@@ -70,7 +70,7 @@ impl Trip {
     }
 
     fn text(&self, room: Rows, has_rare: bool) -> String {
-        let mut statements = vec!["BEGIN IMMEDIATE".to_owned()];
+        let mut statements = vec![begin().to_owned()];
         let halves =
             self.json.iter().zip([true, has_rare]).zip([0..TABLES / 2, TABLES / 2..TABLES]);
         for ((json, has_json), tables) in halves {
