@@ -19,6 +19,7 @@ use crate::event::{Event, EventKind};
 use crate::id::{CommunityId, TimerId};
 use crate::lane::{Arrival, Message};
 use crate::outbox::Outgoing;
+use crate::planted::{self, Bug};
 use crate::report::{Line, Notice, TurnReport};
 use crate::store::{Store, StoreError, TurnRows, Write};
 
@@ -176,6 +177,9 @@ impl Committer {
                 batch.push(item);
             }
         }
+        if planted::has(Bug::SendBeforeSending) {
+            batch.iter().for_each(|item| self.send_too_early(item));
+        }
         // A turn that runs alone must not take others down with it.
         let alone = batch.iter().any(|item| item.solo);
         let settlements: Vec<Write> = settled.iter().map(|(write, _)| write.clone()).collect();
@@ -292,7 +296,9 @@ impl Committer {
             if let Some(rows) = item.rows.take() {
                 self.note_timers(&rows);
                 let is_tick = matches!(arrival.event.envelope.kind, EventKind::Tick(_));
-                self.send(rows.deliveries, is_tick);
+                if !planted::has(Bug::SendBeforeSending) {
+                    self.send(rows.deliveries, is_tick);
+                }
             }
             if !item.is_spill && !arrival.is_repeat {
                 self.report(arrival.event.clone(), std::mem::take(&mut item.lines));
@@ -317,6 +323,13 @@ impl Committer {
         for timer in gone {
             self.timers.remove(*timer);
         }
+    }
+
+    /// A mistake that tests plant: what is not committed goes out.
+    fn send_too_early(&self, item: &Item) {
+        let (Some(rows), Some(arrival)) = (&item.rows, &item.arrival) else { return };
+        let is_tick = matches!(arrival.event.envelope.kind, EventKind::Tick(_));
+        self.send(rows.deliveries.clone(), is_tick);
     }
 
     fn send(&self, deliveries: Vec<Delivery>, is_tick: bool) {
