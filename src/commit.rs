@@ -18,7 +18,7 @@ use crate::effect::Delivery;
 use crate::event::{Event, EventKind};
 use crate::id::{CommunityId, TimerId};
 use crate::lane::{Arrival, Message};
-use crate::outbox::Outgoing;
+use crate::outbox::{OutboxDue, Outgoing, Watched};
 use crate::planted::{self, Bug};
 use crate::report::{Line, Notice, TurnReport};
 use crate::store::{Store, StoreError, TurnRows, Write};
@@ -113,6 +113,12 @@ pub struct Committer {
     pub gauge: Arc<Gauge>,
     /// Timers that exist now.
     pub timers: Arc<crate::bot::timers::Timers>,
+    /// Deliveries that are to be sent after all.
+    pub orders: mpsc::UnboundedSender<Ticket>,
+    /// Places that refuse the bot; something that happens there may mean that they do so no more.
+    pub watched: Arc<Watched>,
+    /// Wakes the outbox.
+    pub outbox_due: Arc<OutboxDue>,
     /// Who wants to hear of turns.
     pub reports: Arc<Listeners<Arc<TurnReport>>>,
     /// Who wants to hear of problems.
@@ -293,9 +299,16 @@ impl Committer {
             }
             let Some(arrival) = item.arrival.take() else { continue };
             communities.push(arrival.event.community);
+            if self.watched.hear(&arrival.event.envelope) {
+                self.outbox_due.moved.notify_one();
+            }
             if let Some(rows) = item.rows.take() {
                 self.note_timers(&rows);
                 let is_tick = matches!(arrival.event.envelope.kind, EventKind::Tick(_));
+                if !rows.decisions.is_empty() {
+                    // Without one who listens they wait for the next look.
+                    let _ = self.orders.send(self.gauge.ticket());
+                }
                 if !planted::has(Bug::SendBeforeSending) {
                     self.send(rows.deliveries, is_tick);
                 }
@@ -336,8 +349,7 @@ impl Committer {
         for delivery in deliveries {
             let ticket = Some(self.gauge.ticket());
             let post = is_tick.then(|| self.gauge.post(delivery.event));
-            let outgoing = Outgoing { delivery, ticket, post, in_doubt: false };
-            if self.outbox.send(outgoing).is_err() {
+            if self.outbox.send(Outgoing::new(delivery, ticket, post)).is_err() {
                 tracing::debug!("the outbox has stopped; the delivery waits in the database");
             }
         }

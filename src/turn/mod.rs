@@ -5,6 +5,7 @@
 
 mod calls;
 mod checkin;
+mod deliver;
 mod effects;
 mod fans;
 mod finish;

@@ -6,6 +6,7 @@ mod bulk;
 mod checkpoint;
 mod codes;
 mod commit;
+mod delivery;
 mod health;
 mod news;
 mod read;
@@ -31,9 +32,9 @@ use checkpoint::Checkpoints;
 use tally::Tallies;
 
 use super::{
-    CommunityRows, DueTimer, EventRow, NewsItemRow, NewsRows, NewsSourceRow, PacketRows,
-    PointsEntry, RoutineRow, RoutineTimer, RunOutcome, ScoreEntryRow, Start, Store, StoreError,
-    StoreHealth, Verification, Write,
+    CommunityRows, DecisionRow, DeliveryCount, DeliveryQuery, DueTimer, EventRow, NewsItemRow,
+    NewsRows, NewsSourceRow, PacketRows, PointsEntry, RoutineRow, RoutineTimer, RunOutcome,
+    ScoreEntryRow, Start, Store, StoreError, StoreHealth, Verification, Write,
 };
 use crate::adapter::BoxFuture;
 use crate::clock::TimeMs;
@@ -96,6 +97,17 @@ impl Sqlite {
         let options = SqliteConnectOptions::new().filename(path).read_only(true);
         let looker = options.busy_timeout(Duration::from_secs(5)).connect().await;
         let writer = Arc::new(Mutex::new(looker.map_err(failure)?));
+        let (accounts, tallies) = <(BotAccounts, Arc<Tallies>)>::default();
+        Ok(Self { writer, reader: None, checkpoints: None, accounts, tallies, _lock: None })
+    }
+
+    /// Opens a file to leave word in it, beside a process that works on it or without one.
+    ///
+    /// # Errors
+    /// What SQLite says; also when the file is of an older version.
+    pub async fn beside(path: &Path) -> Result<Self, StoreError> {
+        let options = SqliteConnectOptions::new().filename(path);
+        let writer = Arc::new(Mutex::new(connect(options).await?));
         let (accounts, tallies) = <(BotAccounts, Arc<Tallies>)>::default();
         Ok(Self { writer, reader: None, checkpoints: None, accounts, tallies, _lock: None })
     }
@@ -325,6 +337,27 @@ impl Store for Sqlite {
 
     fn open_deliveries(&self) -> BoxFuture<'_, Result<Vec<Delivery>, StoreError>> {
         Box::pin(async { read::open_deliveries(&mut *self.reader().await).await })
+    }
+
+    fn find_deliveries<'a>(
+        &'a self,
+        query: &'a DeliveryQuery,
+    ) -> BoxFuture<'a, Result<Vec<Delivery>, StoreError>> {
+        Box::pin(async move { delivery::find(&mut *self.reader().await, query).await })
+    }
+
+    fn count_deliveries(
+        &self,
+        since: TimeMs,
+    ) -> BoxFuture<'_, Result<Vec<DeliveryCount>, StoreError>> {
+        Box::pin(async move { delivery::count(&mut *self.reader().await, since).await })
+    }
+
+    fn decide<'a>(
+        &'a self,
+        decisions: &'a [DecisionRow],
+    ) -> BoxFuture<'a, Result<u64, StoreError>> {
+        Box::pin(async move { delivery::decide(&mut *self.writer.lock().await, decisions).await })
     }
 
     fn last_heard<'a>(
