@@ -126,7 +126,7 @@ impl Discord {
     }
 
     /// The channel of a destination; one of direct messages is opened first.
-    async fn channel(&self, to: &Destination) -> Result<ChannelId, Outcome> {
+    pub(super) async fn channel(&self, to: &Destination) -> Result<ChannelId, Outcome> {
         match to {
             Destination::Group(group) => encode::number(group)
                 .map(ChannelId::new)
