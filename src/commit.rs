@@ -18,8 +18,8 @@ use crate::effect::Delivery;
 use crate::event::{Event, EventKind};
 use crate::id::{CommunityId, TimerId};
 use crate::lane::{Arrival, Message};
-use crate::outbox::Outgoing;
-use crate::planted::{self, Point};
+use crate::outbox::{OutboxDue, Outgoing, Watched};
+use crate::planted::{self, Bug, Point};
 use crate::report::{Line, Notice, TurnReport};
 use crate::store::{Store, StoreError, TurnRows, Write};
 
@@ -113,6 +113,12 @@ pub struct Committer {
     pub gauge: Arc<Gauge>,
     /// Timers that exist now.
     pub timers: Arc<crate::bot::timers::Timers>,
+    /// Deliveries that are to be sent after all.
+    pub orders: mpsc::UnboundedSender<Ticket>,
+    /// Places that refuse the bot; something that happens there may mean that they do so no more.
+    pub watched: Arc<Watched>,
+    /// Wakes the outbox.
+    pub outbox_due: Arc<OutboxDue>,
     /// Who wants to hear of turns.
     pub reports: Arc<Listeners<Arc<TurnReport>>>,
     /// Who wants to hear of problems.
@@ -177,6 +183,9 @@ impl Committer {
             } else {
                 batch.push(item);
             }
+        }
+        if planted::has(Bug::SendBeforeSending) {
+            batch.iter().for_each(|item| self.send_too_early(item));
         }
         // A turn that runs alone must not take others down with it.
         let alone = batch.iter().any(|item| item.solo);
@@ -312,10 +321,19 @@ impl Committer {
             }
             let Some(arrival) = item.arrival.take() else { continue };
             communities.push(arrival.event.community);
+            if self.watched.hear(&arrival.event.envelope) {
+                self.outbox_due.moved.notify_one();
+            }
             if let Some(rows) = item.rows.take() {
                 self.note_timers(&rows);
                 let is_tick = matches!(arrival.event.envelope.kind, EventKind::Tick(_));
-                self.send(rows.deliveries, is_tick);
+                if !rows.decisions.is_empty() {
+                    // Without one who listens they wait for the next look.
+                    let _ = self.orders.send(self.gauge.ticket());
+                }
+                if !planted::has(Bug::SendBeforeSending) {
+                    self.send(rows.deliveries, is_tick);
+                }
             }
             if !item.is_spill && !arrival.is_repeat {
                 self.report(arrival.event.clone(), std::mem::take(&mut item.lines));
@@ -343,12 +361,18 @@ impl Committer {
         }
     }
 
+    /// A mistake that tests plant: what is not committed goes out.
+    fn send_too_early(&self, item: &Item) {
+        let (Some(rows), Some(arrival)) = (&item.rows, &item.arrival) else { return };
+        let is_tick = matches!(arrival.event.envelope.kind, EventKind::Tick(_));
+        self.send(rows.deliveries.clone(), is_tick);
+    }
+
     fn send(&self, deliveries: Vec<Delivery>, is_tick: bool) {
         for delivery in deliveries {
             let ticket = Some(self.gauge.ticket());
             let post = is_tick.then(|| self.gauge.post(delivery.event));
-            let outgoing = Outgoing { delivery, ticket, post, in_doubt: false };
-            if self.outbox.send(outgoing).is_err() {
+            if self.outbox.send(Outgoing::new(delivery, ticket, post)).is_err() {
                 tracing::debug!("the outbox has stopped; the delivery waits in the database");
             }
         }

@@ -30,6 +30,7 @@ fn it_runs_as_it_is() {
             "activity",
             "checkin",
             "daily_news",
+            "deliveries",
             "help",
             "points",
             "red_packet",

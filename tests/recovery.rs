@@ -12,9 +12,9 @@ use qundao::clock::{Clock, SystemClock, TimeMs};
 use qundao::effect::{Delivery, Destination};
 use qundao::id::{CommunityId, PersonId, Ref, ScriptName, TimerId};
 use qundao::store::{
-    CommunityRows, EventRow, NewsItemRow, NewsRows, NewsSourceRow, PacketRows, PointsEntry,
-    Restored, RoutineRow, RoutineTimer, RunOutcome, Start, Store, StoreError, StoreHealth,
-    Verification, Write,
+    CommunityRows, DecisionRow, DeliveryCount, DeliveryQuery, EventRow, NewsItemRow, NewsRows,
+    NewsSourceRow, PacketRows, PointsEntry, Restored, RoutineRow, RoutineTimer, RunOutcome, Start,
+    Store, StoreError, StoreHealth, Verification, Write,
 };
 use tokio::sync::oneshot;
 use world::{Platform, Setup, in_time, message, number, peek, script, seed, shipped, sqlite};
@@ -101,6 +101,18 @@ impl Store for Faulty {
     fn close(&self) -> BoxFuture<'_, ()> {
         self.inner.close()
     }
+    fn find_deliveries<'a>(&'a self, query: &'a DeliveryQuery) -> BoxFuture<'a, R<Vec<Delivery>>> {
+        self.inner.find_deliveries(query)
+    }
+
+    fn count_deliveries(&self, since: TimeMs) -> BoxFuture<'_, R<Vec<DeliveryCount>>> {
+        self.inner.count_deliveries(since)
+    }
+
+    fn decide<'a>(&'a self, decisions: &'a [DecisionRow]) -> BoxFuture<'a, R<u64>> {
+        self.inner.decide(decisions)
+    }
+
     fn routines_waiting(&self) -> BoxFuture<'_, R<Vec<RoutineTimer>>> {
         self.inner.routines_waiting()
     }

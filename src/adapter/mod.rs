@@ -129,15 +129,22 @@ pub enum Outcome {
         /// Elements that were shown otherwise than asked.
         degraded: Vec<Degradation>,
     },
-    /// Certainly not done, may be tried again: no byte left, or the platform answered so.
+    /// Certainly not done, may be tried again: no byte of it left, or the platform itself answered
+    /// so (429, or another 4xx that says it). A 5xx and a time that ran out are [`Self::Unknown`].
     NotSent {
         /// Why.
         reason: String,
         /// Not before this much later, where the platform said so.
         retry_after: Option<Duration>,
     },
-    /// Nobody knows.
+    /// Nobody knows: something of it left, and no answer came that says what became of it.
     Unknown {
+        /// Why.
+        reason: String,
+    },
+    /// Nobody knows, and the platform would not recognise a repeat of this call, whatever it can do
+    /// for others.
+    Unrepeatable {
         /// Why.
         reason: String,
     },
@@ -146,6 +153,46 @@ pub enum Outcome {
         /// Why.
         reason: String,
     },
+    /// Certainly not done, and nothing else that goes there would be now.
+    Closed {
+        /// Who refuses.
+        why: Barred,
+        /// Why, in the platform's words.
+        reason: String,
+    },
+}
+
+/// Why nothing goes to a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Barred {
+    /// The bot may not speak there for a time.
+    Muted,
+    /// The bot is no longer there, or the place is gone.
+    Removed,
+    /// The bot lacks the right to.
+    Forbidden,
+    /// The platform does not accept the bot's account: nothing goes anywhere.
+    Token,
+}
+
+impl Barred {
+    /// One word, at the head of a delivery's reason.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Muted => "muted",
+            Self::Removed => "removed",
+            Self::Forbidden => "forbidden",
+            Self::Token => "token",
+        }
+    }
+
+    /// It holds for everything that the account sends.
+    pub fn is_whole_account(self) -> bool {
+        match self {
+            Self::Token => true,
+            Self::Muted | Self::Removed | Self::Forbidden => false,
+        }
+    }
 }
 
 /// An element that the platform cannot show as it was meant.
@@ -292,6 +339,21 @@ impl Capabilities {
     }
 }
 
+/// Characters of an element as a plain platform shows it.
+fn visible_chars(element: &Element) -> usize {
+    let chars = |text: &str| text.chars().count();
+    match element {
+        Element::Text(text) | Element::Code(text) | Element::Emoji(text) => chars(text),
+        Element::Mention { name, .. } => 1 + chars(name),
+        Element::MentionAll => 5,
+        Element::Link { url, title } => chars(url) + title.as_deref().map_or(0, chars) + 3,
+        Element::Image { url } => chars(url) + 5,
+        Element::File { url, name } => chars(url) + chars(name) + 6,
+        Element::Button { .. } => 0,
+        Element::Break => 1,
+    }
+}
+
 /// The word for an element in capabilities and degradations.
 pub fn element_word(element: &Element) -> &'static str {
     match element {
@@ -367,8 +429,15 @@ pub trait Adapter: Send + Sync {
     /// Makes one call. No hidden retries.
     fn send<'a>(&'a self, request: &'a Request, now: TimeMs) -> BoxFuture<'a, Outcome>;
 
+    /// How long a message is on this platform, counted as [`Capabilities::text_chars`] counts: the
+    /// core cuts longer ones into several.
+    fn length(&self, content: &[Element]) -> usize {
+        content.iter().map(visible_chars).sum()
+    }
+
     /// Looks whether a call that may have been made is there, so that it is neither lost nor made
-    /// twice. Asked only of adapters whose safety is [`SendSafety::ReadBack`].
+    /// twice. Asked where the safety is [`SendSafety::ReadBack`], and where a window has closed in
+    /// which the platform would have recognised a repeat.
     fn read_back<'a>(&'a self, _request: &'a Request) -> BoxFuture<'a, Seen> {
         Box::pin(async { Seen::Unknown })
     }

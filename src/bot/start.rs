@@ -11,19 +11,18 @@ use super::reload::Scripts;
 use super::timers::Timers;
 use super::watch::Watcher;
 use super::{Bot, Parts, condemn, fire_due};
-use crate::adapter::{Adapter, SendSafety};
+use crate::adapter::Adapter;
 use crate::clock::{Clock, TimeMs};
 use crate::commit::{Committer, Figures, Listeners};
 use crate::config::Config;
-use crate::effect::{Call, Delivery, DeliveryState, Policy};
 use crate::id::{EventId, Ref};
 use crate::intake::space::SpaceWatch;
 use crate::intake::{Door, Intake};
 use crate::lane::{Lanes, Message};
 use crate::news::{Newsroom, NewsroomParts};
-use crate::outbox::{Outbox, OutboxDue, OutboxParts, Outgoing};
+use crate::outbox::{Orders, Outbox, OutboxDue, OutboxParts, Watched, take_up};
 use crate::report::Notice;
-use crate::store::{Settlement, Start, Store, StoreError, Write};
+use crate::store::{Start, Store};
 use crate::turn::{Numbers, Places, Platform, World};
 
 /// How often old texts and keys are forgotten, ms.
@@ -44,7 +43,7 @@ impl Bot {
         let world = Arc::new(World {
             numbers: Numbers::after(&start.numbers),
             places: RwLock::new(Places::new(&start)),
-            platforms: adapters.iter().map(|adapter| platform(&**adapter)).collect(),
+            platforms: adapters.iter().map(platform).collect(),
             limits: RwLock::new(Arc::new(config.limits.clone())),
             words: RwLock::new(Arc::new(words)),
             desk: Arc::default(),
@@ -82,9 +81,16 @@ impl Bot {
         let (outbox_tx, outbox_rx) = mpsc::unbounded_channel();
         let (settle_tx, settle_rx) = mpsc::unbounded_channel();
 
-        let left = store.open_deliveries().await?;
-        mark_sending(&*store, &left).await?;
-        take_up(left, &world, &gauge, &outbox_tx, &settle_tx, clock.now());
+        take_up(&*store, &world, &gauge, &outbox_tx, &settle_tx, clock.now()).await?;
+        let (stop, ended) = (CancellationToken::new(), CancellationToken::new());
+        let watched = Arc::new(Watched::default());
+        let (orders_tx, orders_rx) = mpsc::unbounded_channel();
+        let orders = Orders {
+            store: store.clone(),
+            outbox: outbox_tx.clone(),
+            gauge: gauge.clone(),
+            stop: stop.clone(),
+        };
 
         let intake = Intake::new(
             clock.clone(),
@@ -114,6 +120,9 @@ impl Bot {
             outbox: outbox_tx,
             gauge: gauge.clone(),
             timers: timers.clone(),
+            orders: orders_tx,
+            watched: watched.clone(),
+            outbox_due: outbox_due.clone(),
             reports: reports.clone(),
             notices: notices.clone(),
             figures: figures.clone(),
@@ -131,12 +140,14 @@ impl Bot {
             notices: notices.clone(),
             gauge: gauge.clone(),
             due: outbox_due.clone(),
+            watched,
         };
         let mut tasks = vec![
             tokio::spawn(intake.run(offered)),
             tokio::spawn(lanes.run(lanes_rx, finished)),
             tokio::spawn(committer.run(commits_rx, settle_rx)),
             tokio::spawn(Outbox::run(outbox, outbox_rx)),
+            tokio::spawn(orders.run(orders_rx, clock.flows())),
             tokio::spawn(housekeep(store.clone(), clock.clone(), shared_config.clone())),
         ];
         let space_watch = SpaceWatch {
@@ -174,7 +185,6 @@ impl Bot {
             tasks.push(tokio::spawn(attend.run(incidents)));
         }
         let door = Arc::new(door);
-        let (stop, ended) = (CancellationToken::new(), CancellationToken::new());
         let bot = Self {
             clock,
             door,
@@ -249,73 +259,9 @@ async fn remind(adapter: &dyn Adapter, world: &World, store: &dyn Store) -> anyh
     Ok(())
 }
 
-fn platform(adapter: &dyn Adapter) -> (String, Platform) {
-    let account = adapter.account();
-    let platform = Platform { account: account.clone(), capabilities: adapter.capabilities() };
-    (account.platform().to_owned(), platform)
-}
-
-/// What was left for this start goes out now, and its rows must say so before it does.
-async fn mark_sending(store: &dyn Store, left: &[Delivery]) -> Result<(), StoreError> {
-    let queued = left.iter().filter(|delivery| delivery.state == DeliveryState::Queued);
-    let writes: Vec<Write> = queued
-        .map(|delivery| {
-            Write::Settle(Settlement {
-                id: delivery.id,
-                state: DeliveryState::Sending,
-                reason: None,
-                attempts: delivery.attempts,
-                platform_id: None,
-            })
-        })
-        .collect();
-    if writes.is_empty() { Ok(()) } else { store.commit(&writes).await }
-}
-
-/// Deliveries that had not ended when the last process did. One that was being sent may have
-/// arrived: repeating is safe, or its policy says so, or a human decides.
-fn take_up(
-    left: Vec<Delivery>,
-    world: &World,
-    gauge: &Arc<Gauge>,
-    outbox: &mpsc::UnboundedSender<Outgoing>,
-    settle: &mpsc::UnboundedSender<crate::commit::Settling>,
-    now: i64,
-) {
-    for delivery in left {
-        let safety = world
-            .platforms
-            .get(delivery.account.platform())
-            .map_or(SendSafety::None, |platform| platform.capabilities.send_safety);
-        let was_sending = delivery.state == DeliveryState::Sending;
-        let repeatable = matches!(safety, SendSafety::Idempotent { .. } | SendSafety::ReadBack)
-            || delivery.policy == Policy::Retry
-            || !matches!(delivery.call, Call::Send { .. });
-        let end = if delivery.expires_at <= now {
-            Some((DeliveryState::Skipped, "expired while the bot was down"))
-        } else if was_sending && !repeatable {
-            Some((DeliveryState::Unknown, "the bot stopped while it was being sent"))
-        } else {
-            None
-        };
-        match end {
-            Some((state, reason)) => {
-                let settlement = Settlement {
-                    id: delivery.id,
-                    state,
-                    reason: Some(reason.to_owned()),
-                    attempts: delivery.attempts,
-                    platform_id: None,
-                };
-                let _ = settle.send((Write::Settle(settlement), Some(gauge.ticket())));
-            }
-            None => {
-                let ticket = Some(gauge.ticket());
-                let post = Some(gauge.post(delivery.event));
-                let _ = outbox.send(Outgoing { post, delivery, ticket, in_doubt: was_sending });
-            }
-        }
-    }
+fn platform(adapter: &Arc<dyn Adapter>) -> (String, Platform) {
+    let platform = Platform::of(adapter);
+    (platform.account.platform().to_owned(), platform)
 }
 
 /// Forgets what need not be kept.

@@ -1,6 +1,6 @@
 //! What the commands need of other parts, in one place: configuration, scripts, host, store.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -8,6 +8,7 @@ use anyhow::Context as _;
 
 use crate::clock::TimeMs;
 use crate::config::{Config, WatchGuard};
+use crate::id::CommunityId;
 use crate::script::protocol::{Manifest, ScriptError, ScriptHost, ScriptLimits, Source};
 use crate::script::{InlineHost, diagnostic, lint, load as scripts};
 use crate::store::sqlite::Sqlite;
@@ -157,6 +158,36 @@ pub async fn look_at_store(config: &Config) -> Result<Option<Sqlite>, StoreError
         return Ok(None);
     }
     Sqlite::look(&path).await.map(Some)
+}
+
+/// Opens the store to leave word in it, beside a bot that runs or without one; `None` where there is
+/// none yet.
+///
+/// # Errors
+/// What the store says.
+pub async fn beside_store(config: &Config) -> Result<Option<Sqlite>, StoreError> {
+    let path = config.store.url.strip_prefix("sqlite:").unwrap_or(&config.store.url);
+    let path = config.bot.data.join(path);
+    if !path.is_file() {
+        return Ok(None);
+    }
+    Sqlite::beside(&path).await.map(Some)
+}
+
+/// What each community is called: by its name in the configuration, else by its reference.
+///
+/// # Errors
+/// What the store says.
+pub async fn community_names(
+    config: &Config,
+    store: &dyn Store,
+) -> Result<BTreeMap<CommunityId, String>, StoreError> {
+    let name = |key: String| {
+        let own = config.communities.iter().find(|own| key.strip_prefix('=') == Some(&own.id));
+        own.map_or_else(|| key.clone(), |own| own.name.clone())
+    };
+    let rows = store.start().await?.communities;
+    Ok(rows.into_iter().map(|row| (row.id, name(row.key))).collect())
 }
 
 /// Checks every ledger of the store.

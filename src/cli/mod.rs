@@ -5,6 +5,7 @@
 mod backup;
 mod check;
 mod connect;
+mod deliveries;
 mod doctor;
 mod init;
 mod ledger;
@@ -95,6 +96,18 @@ pub enum Command {
         #[arg(long, value_name = "SPAN", default_value = "2d", value_parser = span)]
         last: i64,
     },
+    /// Show what was sent, what was not and why, and what is in doubt · 发送的记录
+    Deliveries {
+        /// How far to look back, such as 7d or 12h
+        #[arg(long, value_name = "SPAN", default_value = "2d", value_parser = span)]
+        last: i64,
+        /// List those of one state: unknown, failed, skipped, sent, queued, sending
+        #[arg(long, value_parser = deliveries::state)]
+        state: Option<crate::effect::DeliveryState>,
+        /// What to do about what is in doubt
+        #[command(subcommand)]
+        command: Option<DeliveriesCommand>,
+    },
     /// Write a folder to start from; overwrites nothing · 生成起步目录
     Init {
         /// Where
@@ -125,6 +138,23 @@ pub enum Command {
 pub enum LedgerCommand {
     /// Check that every entry balances and every balance is the sum of its entries · 核对
     Verify,
+}
+
+/// What to do about deliveries of which nobody knows whether they arrived.
+#[derive(Debug, Subcommand)]
+pub enum DeliveriesCommand {
+    /// Send them again, beside a running bot too · 补发
+    Retry {
+        /// Their numbers, or `all`
+        #[arg(required = true, value_name = "ID", value_parser = deliveries::named)]
+        ids: Vec<deliveries::Named>,
+    },
+    /// Leave them · 不补发
+    Drop {
+        /// Their numbers, or `all`
+        #[arg(required = true, value_name = "ID", value_parser = deliveries::named)]
+        ids: Vec<deliveries::Named>,
+    },
 }
 
 /// When to use colours.
@@ -187,6 +217,15 @@ impl Args {
             Some(Command::Ledger { command: LedgerCommand::Verify }) => ledger::verify(&self),
             Some(Command::Schedule { next }) => schedule::run(&self, *next),
             Some(Command::Runs { last }) => runs::run(&self, *last),
+            Some(Command::Deliveries { last, state, command }) => match command {
+                None => deliveries::show(&self, *last, *state),
+                Some(DeliveriesCommand::Retry { ids }) => {
+                    deliveries::decide(&self, ids, deliveries::Fate::Retry)
+                }
+                Some(DeliveriesCommand::Drop { ids }) => {
+                    deliveries::decide(&self, ids, deliveries::Fate::Drop)
+                }
+            },
             Some(Command::Init { dir }) => init::run(dir),
             Some(Command::Doctor) => doctor::run(&self),
             #[cfg(unix)]

@@ -6,6 +6,7 @@ use anyhow::Context as _;
 use serde::Serialize;
 
 use super::{Args, End, complain, connect, runtime, say};
+use crate::adapter::Barred;
 use crate::clock::{Clock as _, SystemClock, TimeMs};
 use crate::config::Config;
 use crate::store::{RAN, RunOutcome, Store};
@@ -52,15 +53,10 @@ pub fn run(args: &Args, last_ms: i64) -> End {
 
 async fn runs(config: &Config, since: TimeMs) -> anyhow::Result<Vec<Run>> {
     let Some(store) = connect::look_at_store(config).await? else { return Ok(Vec::new()) };
-    let keys: BTreeMap<_, _> =
-        store.start().await?.communities.into_iter().map(|row| (row.id, row.key)).collect();
+    let names = connect::community_names(config, &store).await?;
     let found = store.runs(since, RUNS_MAX).await.context(connect::OLDER)?;
-    let name = |key: &String| {
-        let own = config.communities.iter().find(|own| key.strip_prefix('=') == Some(&own.id));
-        own.map_or_else(|| key.clone(), |own| own.name.clone())
-    };
     let run = |outcome: RunOutcome| Run {
-        community: keys.get(&outcome.run.community).map(name).unwrap_or_default(),
+        community: names.get(&outcome.run.community).cloned().unwrap_or_default(),
         posts: counted(&outcome),
         script: outcome.run.script,
         routine: outcome.run.name,
@@ -73,16 +69,36 @@ async fn runs(config: &Config, since: TimeMs) -> anyhow::Result<Vec<Run>> {
     Ok(found.into_iter().map(run).collect())
 }
 
+/// One post a place, however many messages it was cut into: as good as its worst part.
 fn counted(outcome: &RunOutcome) -> BTreeMap<String, usize> {
-    let mut posts = BTreeMap::new();
-    for (_, state, reason) in &outcome.posts {
-        let word = match reason {
-            Some(reason) => format!("{state} ({reason})"),
+    let mut places: BTreeMap<&str, (usize, String)> = BTreeMap::new();
+    for (place, state, reason) in &outcome.posts {
+        let word = match reason.as_deref().filter(|_| state != "sent") {
+            Some(reason) => format!("{state} ({})", short(reason)),
             None => state.clone(),
         };
+        let badness = WORST_LAST.iter().position(|word| word == state).unwrap_or_default();
+        let worst = places.entry(place).or_insert_with(|| (badness, word.clone()));
+        if badness > worst.0 {
+            *worst = (badness, word);
+        }
+    }
+    let mut posts = BTreeMap::new();
+    for (_, word) in places.into_values() {
         *posts.entry(word).or_insert(0) += 1;
     }
     posts
+}
+
+/// States of the parts of a post; the last of them is what the post is.
+const WORST_LAST: [&str; 6] = ["sent", "queued", "sending", "skipped", "unknown", "failed"];
+
+/// `muted: the implementation answered 1200: …` in one word; `qundao deliveries` has the rest.
+fn short(reason: &str) -> &str {
+    let head = reason.split(": ").next().unwrap_or(reason);
+    let words =
+        [Barred::Muted, Barred::Removed, Barred::Forbidden, Barred::Token].map(Barred::word);
+    if words.contains(&head) { head } else { reason }
 }
 
 /// `2026-11-26 08:00 群岛 早报: 4 groups sent, 1 failed (muted)`

@@ -4,11 +4,11 @@
 //! that the answer is as true as memory would be.
 
 use super::{InTurn, Lanes, Message, Phase, Waiting};
-use crate::effect::Destination;
+use crate::effect::{DeliveryState, Destination};
 use crate::id::CommunityId;
 use crate::script::protocol::HostCalls as _;
-use crate::store::{Store, StoreError};
-use crate::turn::{Fetched, Need, Turn};
+use crate::store::{DeliveryQuery, Store, StoreError};
+use crate::turn::{DOUBTFUL_MAX, Fetched, Need, Turn};
 
 /// A turn that needs more than this asks for something new each time it runs.
 const FETCHES_MAX: usize = 16;
@@ -89,6 +89,11 @@ async fn ask(
             store.score_log(community, *person, *take).await.map(Fetched::ScoreLog)
         }
         Need::Packet(id) => store.packet(community, *id).await.map(Fetched::Packet),
+        Need::DoubtfulDeliveries => {
+            let doubtful = DeliveryQuery::of(DeliveryState::Unknown, DOUBTFUL_MAX);
+            let query = DeliveryQuery { community: Some(community), ..doubtful };
+            store.find_deliveries(&query).await.map(Fetched::Deliveries)
+        }
         Need::SlotOf(message) => match to {
             Some(to) => store.slot_of(&to, message).await.map(Fetched::SlotOf),
             None => Ok(Fetched::SlotOf(None)),

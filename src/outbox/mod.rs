@@ -3,15 +3,27 @@
 //!
 //! A send and the record of its outcome happen in one spawned task that nothing cancels. What is
 //! certain not to have arrived is tried again until it expires; what may have arrived follows its
-//! policy; nothing is retried inside an adapter.
+//! policy; nothing is retried inside an adapter. A delivery that fails holds up the others for a
+//! minute at most, a place that refuses is left alone, and the parts of a long message go in order
+//! or not at all.
 
 mod cards;
+pub mod chunks;
+mod due;
+mod left;
+mod orders;
 mod pace;
+mod parking;
+mod queue;
 mod settle;
 
-use std::collections::{HashMap, VecDeque};
+pub use due::OutboxDue;
+pub use left::take_up;
+pub use orders::Orders;
+pub use parking::Watched;
+
+use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::mpsc;
 
@@ -19,14 +31,16 @@ use crate::adapter::{Adapter, Outcome, Request, Seen, SendSafety};
 use crate::bot::gauge::{Gauge, OpenPost, Ticket};
 use crate::clock::{Clock, TimeMs};
 use crate::commit::{Listeners, Settling};
-use crate::effect::{Call, Delivery, DeliveryState, Destination};
-use crate::planted::{self, Point};
+use crate::effect::{Call, Delivery, DeliveryState, Destination, Policy};
+use crate::planted::{self, Bug, Point};
 use crate::report::Notice;
 use crate::store::{Settlement, Store, Write};
 use crate::turn::World;
 
 use cards::Slots;
 use pace::Pace;
+use parking::Parking;
+use queue::Queue;
 
 /// A committed delivery.
 #[derive(Debug)]
@@ -37,18 +51,35 @@ pub struct Outgoing {
     pub ticket: Option<Ticket>,
     /// The routine that it is a post of waits for it.
     pub post: Option<OpenPost>,
-    /// It may have been sent before: the platform is asked first, where it can tell.
-    pub in_doubt: bool,
+    /// Since when it may have arrived: the first call of which nobody knows.
+    pub in_doubt: Option<TimeMs>,
+    /// The platform was asked, and nobody can tell.
+    pub has_asked: bool,
+    /// Somebody who runs the bot wants it sent in spite of the doubt.
+    pub is_ordered: bool,
+    /// When the latest call began.
+    tried_at: TimeMs,
+    /// Since when it holds up what stands behind it.
+    holds_since: Option<TimeMs>,
+    /// It was set aside, and others went before it.
+    was_aside: bool,
 }
 
-/// Sends and retries of one destination.
-#[derive(Default)]
-struct Queue {
-    waiting: VecDeque<Outgoing>,
-    /// One is with the adapter.
-    busy: bool,
-    /// The first may not be sent before, Unix ms.
-    not_before: TimeMs,
+impl Outgoing {
+    /// A delivery on its way.
+    pub fn new(delivery: Delivery, ticket: Option<Ticket>, post: Option<OpenPost>) -> Self {
+        Self {
+            delivery,
+            ticket,
+            post,
+            in_doubt: None,
+            has_asked: false,
+            is_ordered: false,
+            tried_at: 0,
+            holds_since: None,
+            was_aside: false,
+        }
+    }
 }
 
 /// What comes back from a spawned send.
@@ -65,6 +96,9 @@ enum Heard {
     Seen(Seen),
 }
 
+/// Messages whose later parts are not sent, because an earlier one was not.
+const BROKEN_MAX: usize = 10_000;
+
 /// The task that sends.
 pub struct Outbox {
     clock: Arc<dyn Clock>,
@@ -74,42 +108,14 @@ pub struct Outbox {
     notices: Arc<Listeners<Notice>>,
     gauge: Arc<Gauge>,
     due: Arc<OutboxDue>,
+    watched: Arc<Watched>,
     queues: HashMap<Destination, Queue>,
     slots: Slots,
     pace: Pace,
+    parking: Parking,
+    /// Why the later parts of messages are not sent, by message.
+    broken: HashMap<String, String>,
     sent: mpsc::UnboundedSender<Sent>,
-}
-
-/// When the outbox wants to go on; a virtual clock must be moved there.
-#[derive(Debug, Default)]
-pub struct OutboxDue {
-    next: std::sync::Mutex<Option<TimeMs>>,
-    parking: AtomicBool,
-    /// The clock was moved.
-    pub moved: tokio::sync::Notify,
-    /// After [`Self::park`]: everything that waited is on its way to the database.
-    pub is_parked: tokio::sync::Notify,
-}
-
-impl OutboxDue {
-    /// When the next delivery that waits may go.
-    pub fn next(&self) -> Option<TimeMs> {
-        *self.next.lock().expect("nothing panics while it holds the time")
-    }
-
-    /// The bot stops: what no adapter has yet is left for the next start.
-    pub fn park(&self) {
-        self.parking.store(true, Ordering::SeqCst);
-        self.moved.notify_one();
-    }
-
-    fn is_parking(&self) -> bool {
-        self.parking.load(Ordering::SeqCst)
-    }
-
-    fn set(&self, at: Option<TimeMs>) {
-        *self.next.lock().expect("nothing panics while it holds the time") = at;
-    }
 }
 
 /// Everything that the outbox is made of.
@@ -130,6 +136,8 @@ pub struct OutboxParts {
     pub gauge: Arc<Gauge>,
     /// When it wants to go on.
     pub due: Arc<OutboxDue>,
+    /// Places that refuse, for who hears events.
+    pub watched: Arc<Watched>,
 }
 
 /// First wait before a delivery is tried again, ms; doubled each time up to five minutes.
@@ -148,9 +156,12 @@ impl Outbox {
             notices: parts.notices,
             gauge: parts.gauge,
             due: parts.due,
+            watched: parts.watched,
             queues: HashMap::new(),
             slots: Slots::new(parts.store),
             pace: Pace::default(),
+            parking: Parking::default(),
+            broken: HashMap::new(),
             sent,
         };
         let due = outbox.due.clone();
@@ -177,8 +188,7 @@ impl Outbox {
     /// Says when the next delivery that waits may go. Said before the last ticket is given back,
     /// so that whoever waits for nothing to be under way then knows how far to move the clock.
     fn publish_due(&self) -> Option<TimeMs> {
-        let waiting = self.queues.values().filter(|queue| !queue.busy && !queue.waiting.is_empty());
-        let next = waiting.map(|queue| queue.not_before).min();
+        let next = self.queues.values().filter_map(Queue::next).min();
         self.due.set(next);
         next
     }
@@ -188,19 +198,23 @@ impl Outbox {
             self.end(outgoing, DeliveryState::Queued, None, None);
             return;
         }
+        if let Some(reason) = self.broken_before(&outgoing.delivery) {
+            self.end(outgoing, DeliveryState::Skipped, Some(reason), None);
+            return;
+        }
         let to = outgoing.delivery.to.clone();
         let limit = self.world.limits().deliveries;
         let queue = self.queues.entry(to.clone()).or_default();
-        if let Some(older) = cards::take_superseded(&mut queue.waiting, &outgoing.delivery) {
+        if let Some(older) = queue.take_superseded(&outgoing.delivery) {
             self.end(older, DeliveryState::Skipped, Some("superseded".to_owned()), None);
         }
         let Some(queue) = self.queues.get_mut(&to) else { return };
-        if queue.waiting.len() >= limit {
+        if queue.len() >= limit {
             let reason = Some("limit `deliveries` is reached".to_owned());
             self.end(outgoing, DeliveryState::Skipped, reason, None);
             return;
         }
-        queue.waiting.push_back(outgoing);
+        queue.push(outgoing);
         self.pump(&to).await;
     }
 
@@ -211,10 +225,16 @@ impl Outbox {
             return;
         }
         let now = self.clock.now();
+        let heard = self.watched.take();
+        for (place, is_let_in) in &heard {
+            self.parking.heard(place, *is_let_in, now);
+        }
+        let is_ready =
+            |queue: &Queue| !heard.is_empty() || queue.next().is_some_and(|next| next <= now);
         let ready: Vec<Destination> = self
             .queues
             .iter()
-            .filter(|(_, queue)| !queue.busy && queue.not_before <= now)
+            .filter(|(_, queue)| is_ready(queue))
             .map(|(to, _)| to.clone())
             .collect();
         for to in ready {
@@ -223,14 +243,15 @@ impl Outbox {
     }
 
     /// What waits goes back to the database as what it is, certainly not sent: a row that says
-    /// `sending` would leave the next start in doubt.
+    /// `sending` would leave the next start in doubt, and one in doubt is to do so.
     fn park(&mut self) {
-        let waiting: Vec<Outgoing> =
-            self.queues.values_mut().flat_map(|queue| queue.waiting.drain(..)).collect();
+        let waiting: Vec<Outgoing> = self.queues.values_mut().flat_map(Queue::take_all).collect();
         for mut outgoing in waiting {
             // So that the bot does not end before it is written.
             outgoing.ticket.get_or_insert_with(|| self.gauge.ticket());
-            self.end(outgoing, DeliveryState::Queued, None, None);
+            let is_certain = outgoing.in_doubt.is_none();
+            let state = if is_certain { DeliveryState::Queued } else { DeliveryState::Sending };
+            self.end(outgoing, state, None, None);
         }
         self.due.is_parked.notify_one();
     }
@@ -247,32 +268,75 @@ impl Outbox {
             if queue.busy {
                 return;
             }
+            queue.recall(now);
+            let not_before = queue.not_before;
             let Some(mut outgoing) = queue.waiting.pop_front() else {
-                self.queues.remove(to);
-                return;
-            };
-            if outgoing.delivery.expires_at <= now {
-                self.end(outgoing, DeliveryState::Skipped, Some("expired".to_owned()), None);
-                continue;
-            }
-            let allowed_at = queue.not_before.max(outgoing.delivery.not_before);
-            let allowed_at = allowed_at.max(self.slots.allowed_at(&outgoing.delivery, &self.world));
-            let allowed_at = allowed_at.max(self.pace.allowed_at(&outgoing.delivery, &self.world));
-            if allowed_at > now {
-                queue.not_before = allowed_at;
-                queue.waiting.push_front(outgoing);
-                // It waits for the clock, and so does all behind it: nothing is under way.
-                let tickets: Vec<_> =
-                    queue.waiting.iter_mut().map(|waiting| waiting.ticket.take()).collect();
+                let tickets = queue.take_tickets();
+                if queue.is_empty() {
+                    self.queues.remove(to);
+                }
                 self.publish_due();
                 drop(tickets);
                 return;
+            };
+            if let Some((state, reason)) = self.is_over(&outgoing, now) {
+                self.end(outgoing, state, Some(reason), None);
+                continue;
             }
-            queue.busy = true;
+            let allowed_at = self.allowed_at(&outgoing.delivery).max(not_before);
+            if allowed_at > now {
+                self.wait(to, outgoing, allowed_at);
+                return;
+            }
+            if let Some(queue) = self.queues.get_mut(to) {
+                queue.busy = true;
+            }
             outgoing.ticket.get_or_insert_with(|| self.gauge.ticket());
             self.send(outgoing).await;
             return;
         }
+    }
+
+    /// Why it is not sent any more.
+    fn is_over(&self, outgoing: &Outgoing, now: TimeMs) -> Option<(DeliveryState, String)> {
+        let delivery = &outgoing.delivery;
+        let held = self.parking.held(delivery).filter(|(_, until)| *until > now);
+        let parked = held.map(|(why, _)| format!("parked: {}", why.word()));
+        if delivery.expires_at <= now && !planted::has(Bug::ExpiryOff) {
+            if outgoing.in_doubt.is_some() {
+                let reason = "expired before anybody knew whether it arrived".to_owned();
+                return Some((DeliveryState::Unknown, reason));
+            }
+            let reason = parked.map_or("expired".to_owned(), |parked| format!("{parked}; expired"));
+            return Some((DeliveryState::Skipped, reason));
+        }
+        if matches!(delivery.call, Call::Mute { until, .. } if until <= now) {
+            return Some((DeliveryState::Skipped, "it would have ended by now".to_owned()));
+        }
+        // What is rather lost than doubled is not kept for a place that may never open again.
+        let is_left_out = delivery.policy == Policy::Drop && !outgoing.is_ordered;
+        parked.filter(|_| is_left_out).map(|parked| (DeliveryState::Skipped, parked))
+    }
+
+    /// When a delivery may go, as far as anything but its queue is concerned.
+    fn allowed_at(&self, delivery: &Delivery) -> TimeMs {
+        let parked = self.parking.held(delivery).map_or(0, |(_, until)| until);
+        delivery
+            .not_before
+            .max(self.slots.allowed_at(delivery, &self.world))
+            .max(self.pace.allowed_at(delivery, &self.world))
+            .max(parked)
+    }
+
+    /// It waits for the clock, and so does all behind it: nothing is under way.
+    fn wait(&mut self, to: &Destination, outgoing: Outgoing, until: TimeMs) {
+        let queue = self.queues.entry(to.clone()).or_default();
+        // What expires meanwhile is not kept until then.
+        queue.due = until.min(outgoing.delivery.expires_at);
+        queue.waiting.push_front(outgoing);
+        let tickets = queue.take_tickets();
+        self.publish_due();
+        drop(tickets);
     }
 
     async fn send(&mut self, mut outgoing: Outgoing) {
@@ -286,15 +350,18 @@ impl Outbox {
             return;
         };
         let capabilities = adapter.capabilities();
-        let asks = outgoing.in_doubt && capabilities.send_safety == SendSafety::ReadBack;
         self.slots.prepare(&mut outgoing.delivery, capabilities.can("edit")).await;
         let (now, sent) = (self.clock.now(), self.sent.clone());
+        let asks = must_ask(&outgoing, capabilities.send_safety, now);
         if !asks {
             outgoing.delivery.attempts += 1;
+            outgoing.tried_at = now;
             self.pace.note(&outgoing.delivery, &self.world, now);
+            self.parking.probes(&outgoing.delivery, now);
         }
         let request = request(&outgoing.delivery);
         tokio::spawn(async move {
+            planted::reach(Point::BeforeSend);
             let heard = if asks {
                 Heard::Seen(adapter.read_back(&request).await)
             } else {
@@ -320,16 +387,22 @@ impl Outbox {
         self.pump(&to).await;
     }
 
-    /// Puts a delivery back in front, to be tried later.
-    fn again(&mut self, outgoing: Outgoing, after_ms: i64) {
-        let now = self.clock.now();
-        let queue = self.queues.entry(outgoing.delivery.to.clone()).or_default();
-        queue.not_before = now + after_ms;
-        queue.waiting.push_front(outgoing);
-    }
-
     /// Writes down how a delivery ended.
     fn end(
+        &mut self,
+        outgoing: Outgoing,
+        state: DeliveryState,
+        reason: Option<String>,
+        platform_id: Option<String>,
+    ) {
+        let tail = self.tail(&outgoing.delivery, state, reason.as_deref());
+        self.write(outgoing, state, reason, platform_id);
+        for (part, reason) in tail {
+            self.write(part, DeliveryState::Skipped, Some(reason), None);
+        }
+    }
+
+    fn write(
         &self,
         outgoing: Outgoing,
         state: DeliveryState,
@@ -349,9 +422,24 @@ impl Outbox {
     }
 }
 
+/// Whether the platform is asked before anything is sent: what is in doubt can be looked for, and a
+/// repeat would not be recognised.
+fn must_ask(outgoing: &Outgoing, safety: SendSafety, now: TimeMs) -> bool {
+    let Some(since) = outgoing.in_doubt.filter(|_| !outgoing.has_asked) else { return false };
+    makes_message(&outgoing.delivery.call)
+        && match safety {
+            SendSafety::ReadBack => true,
+            SendSafety::Idempotent { window } => {
+                now - since >= i64::try_from(window.as_millis()).unwrap_or(i64::MAX)
+            }
+            SendSafety::None => false,
+        }
+}
+
 fn request(delivery: &Delivery) -> Request {
+    let is_shared = planted::has(Bug::SharedNonce);
     Request {
-        key: delivery.key.clone(),
+        key: if is_shared { delivery.event.to_string() } else { delivery.key.clone() },
         account: delivery.account.clone(),
         answers: delivery.answers.clone(),
         to: delivery.to.clone(),

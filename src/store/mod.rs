@@ -5,12 +5,14 @@
 //! appears here, and no SQL outside this folder.
 
 mod answers;
+mod delivery_rows;
 mod news_rows;
 mod rows;
 mod score_rows;
 pub mod sqlite;
 
 pub use answers::*;
+pub use delivery_rows::*;
 pub use news_rows::*;
 pub use rows::*;
 pub use score_rows::*;
@@ -154,6 +156,22 @@ pub trait Store: Send + Sync {
 
     /// Deliveries that had not ended when the last process did.
     fn open_deliveries(&self) -> BoxFuture<'_, Result<Vec<Delivery>, StoreError>>;
+
+    /// Deliveries by what is known of them.
+    fn find_deliveries<'a>(
+        &'a self,
+        query: &'a DeliveryQuery,
+    ) -> BoxFuture<'a, Result<Vec<Delivery>, StoreError>>;
+
+    /// How many deliveries that were decided since then stand where.
+    fn count_deliveries(
+        &self,
+        since: TimeMs,
+    ) -> BoxFuture<'_, Result<Vec<DeliveryCount>, StoreError>>;
+
+    /// Writes down what was decided about deliveries in doubt; how many that concerned.
+    fn decide<'a>(&'a self, decisions: &'a [DecisionRow])
+    -> BoxFuture<'a, Result<u64, StoreError>>;
 
     /// When the last event of a platform happened.
     fn last_heard<'a>(

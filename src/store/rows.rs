@@ -12,7 +12,7 @@ use crate::event::Envelope;
 use crate::id::{AccountId, CommunityId, DeliveryId, EventId, GroupId, PersonId, Ref, TimerId};
 use crate::ledger::Transfer;
 
-use super::PostedRow;
+use super::{DecisionRow, PostedRow};
 
 /// Everything that one turn commits.
 #[derive(Clone, Debug)]
@@ -61,6 +61,8 @@ pub struct TurnRows {
     pub routines: Vec<RoutineRow>,
     /// What is to be sent.
     pub deliveries: Vec<Delivery>,
+    /// What was decided about deliveries in doubt.
+    pub decisions: Vec<DecisionRow>,
     /// Lines of the audit log.
     pub audit: Vec<AuditRow>,
     /// What the turn says about scores.
@@ -93,6 +95,7 @@ impl TurnRows {
             runs: Vec::new(),
             routines: Vec::new(),
             deliveries: Vec::new(),
+            decisions: Vec::new(),
             audit: Vec::new(),
             scores: ScoreRows::default(),
         }

@@ -3,7 +3,7 @@
 use super::Turn;
 use crate::clock::TimeMs;
 use crate::community::Warning;
-use crate::effect::{Answers, Call, Delivery, DeliveryState, Destination, Effect, Policy};
+use crate::effect::{Call, Destination, Effect};
 use crate::event::{Element, EventKind};
 use crate::id::{GroupId, PersonId, Ref, ScriptName};
 use crate::report::Line;
@@ -17,7 +17,7 @@ const MUTE_MAX_MS: i64 = 30 * 24 * 3_600_000;
 const TAGS_MAX: usize = 50;
 
 /// Why an effect is not performed.
-type Skip = &'static str;
+pub(super) type Skip = &'static str;
 
 impl Turn {
     /// Performs the effects of one run.
@@ -146,52 +146,6 @@ impl Turn {
         let to = self.destination(None)?;
         let reply_to = self.message_id().ok();
         self.deliver(script, to, Call::Send { content, reply_to, only_for, slot: None })
-    }
-
-    fn deliver(
-        &mut self,
-        script: Option<&ScriptName>,
-        to: Destination,
-        call: Call,
-    ) -> Result<(), Skip> {
-        let platform = self
-            .world
-            .platforms
-            .get(to.reference().platform())
-            .ok_or("the bot is not on that platform now")?;
-        // What happened here is answered by the account that saw it.
-        let seen_by = &self.event.envelope.account;
-        let own = seen_by.platform() == to.reference().platform();
-        let account = if own { seen_by } else { &platform.account }.clone();
-        if call.word() != "send" && call.word() != "card" && !platform.capabilities.can(call.word())
-        {
-            return Err("the platform cannot do that");
-        }
-        // One key for each effect: unique, and the same when the delivery is tried again.
-        let key = format!("{}-{}", self.event.id, self.deliveries.len());
-        // What pings everybody is rather lost than doubled.
-        let pings_all = matches!(&call, Call::Send { content, .. }
-            if content.contains(&Element::MentionAll));
-        let delivery = Delivery {
-            id: self.world.numbers.delivery(),
-            key,
-            event: self.event.id,
-            answers: Some(Answers { event: self.event.envelope.key.clone(), is_personal: false }),
-            community: self.community.id,
-            script: script.cloned(),
-            account,
-            to,
-            call,
-            policy: if pings_all { Policy::Drop } else { Policy::Retry },
-            state: DeliveryState::Sending,
-            reason: None,
-            not_before: self.now,
-            expires_at: self.now + self.world.limits().reply_expires_s * 1000,
-            attempts: 0,
-            platform_id: None,
-        };
-        self.deliveries.push(delivery);
-        Ok(())
     }
 
     /// Whom an effect punishes. A rule that takes a message away punishes its author; a command

@@ -319,6 +319,7 @@ impl Turn {
         rows.posted = made.posted;
         rows.runs = self.posted(made.runs, has_failed);
         rows.routines = made.routines;
+        rows.decisions = made.decisions;
         rows.audit = made.audit;
         rows.scores.values = self.score_rows(made.scored);
         rows.scores.log = made.score_log;

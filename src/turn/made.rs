@@ -3,9 +3,9 @@
 use crate::id::{PersonId, TimerId};
 use crate::ledger::Transfer;
 use crate::store::{
-    AccountRow, AuditRow, CheckinRow, CoreFanRow, FanReviewRow, PacketRow, PostedRow, RelationRow,
-    RoutineRow, RuleAckRow, RuleVersionRow, RunRow, ScoreEntryRow, ShareRow, StateRow, TimerRow,
-    WarningRow,
+    AccountRow, AuditRow, CheckinRow, CoreFanRow, DecisionRow, FanReviewRow, PacketRow, PostedRow,
+    RelationRow, RoutineRow, RuleAckRow, RuleVersionRow, RunRow, ScoreEntryRow, ShareRow, StateRow,
+    TimerRow, WarningRow,
 };
 
 macro_rules! made {
@@ -65,6 +65,8 @@ made! {
     timers_gone: TimerId,
     /// News that was posted.
     posted: PostedRow,
+    /// What was decided about deliveries in doubt.
+    decisions: DecisionRow,
     /// Audit lines.
     audit: AuditRow,
     /// Members that changed.

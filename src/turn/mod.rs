@@ -5,6 +5,8 @@
 
 mod calls;
 mod checkin;
+mod deliver;
+mod delivery_calls;
 mod effects;
 mod fans;
 mod finish;
@@ -21,6 +23,7 @@ mod state;
 mod told;
 mod world;
 
+pub(crate) use delivery_calls::DOUBTFUL_MAX;
 pub use finish::{Finished, NO_ARCHIVE, event_row, forget_text};
 pub use local::{LocalTime, LocalTimes};
 pub use made::Made;
@@ -76,6 +79,8 @@ pub enum Need {
     Packet(i64),
     /// The slot of a message that the bot sent in the group of the event.
     SlotOf(String),
+    /// Messages of the community of which nobody knows whether they arrived.
+    DoubtfulDeliveries,
 }
 
 /// The answer to a [`Need`].
@@ -91,6 +96,8 @@ pub enum Fetched {
     Packet(Option<PacketRows>),
     /// The slot, if the message has one.
     SlotOf(Option<String>),
+    /// Deliveries.
+    Deliveries(Vec<Delivery>),
 }
 
 /// Why a host call does not simply answer.

@@ -6,9 +6,10 @@ use std::sync::{Arc, RwLock};
 
 use sha2::{Digest, Sha256};
 
-use crate::adapter::Capabilities;
+use crate::adapter::{Adapter, Capabilities};
 use crate::clock::TimeMs;
 use crate::config::Limits;
+use crate::event::Element;
 use crate::id::{
     AccountId, CommunityId, DeliveryId, EventId, GroupId, PacketId, PersonId, Ref, TimerId,
     TransferId,
@@ -40,12 +41,27 @@ pub struct World {
 }
 
 /// One platform that the bot is on.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Platform {
     /// The bot's account.
     pub account: Ref,
     /// What it can do.
     pub capabilities: Capabilities,
+    /// Asked for nothing but how long a message is there.
+    measure: Arc<dyn Adapter>,
+}
+
+impl Platform {
+    /// A platform as its adapter describes it.
+    pub fn of(adapter: &Arc<dyn Adapter>) -> Self {
+        let (account, capabilities) = (adapter.account(), adapter.capabilities());
+        Self { account, capabilities, measure: adapter.clone() }
+    }
+
+    /// How long a message is there, counted as `text_chars` counts.
+    pub fn length(&self, content: &[Element]) -> usize {
+        self.measure.length(content)
+    }
 }
 
 impl World {

@@ -33,6 +33,8 @@ pub static STARTER: &[(&str, &str)] = shipped![
     "scripts/daily_news.rhai",
     "scripts/daily_news_auto.chat",
     "scripts/daily_news_settings.chat",
+    "scripts/deliveries.chat",
+    "scripts/deliveries.rhai",
     "scripts/english.chat",
     "scripts/feeds/sample.xml",
     "scripts/help.chat",

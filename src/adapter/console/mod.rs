@@ -24,6 +24,7 @@ use super::{
     Outcome, Redelivery, Request, Risk, RoleSource, SendSafety, Visibility,
 };
 use crate::clock::TimeMs;
+use crate::event::Element;
 use crate::id::Ref;
 
 pub use decode::decode;
@@ -175,6 +176,10 @@ impl Adapter for Console {
                 }
             }
         })
+    }
+
+    fn length(&self, content: &[Element]) -> usize {
+        encode::encode(content).text.chars().count()
     }
 
     fn send<'a>(&'a self, request: &'a Request, now: TimeMs) -> BoxFuture<'a, Outcome> {

@@ -104,7 +104,7 @@ fn send(
 ) -> Result<Action, String> {
     let in_group = matches!(to, Destination::Group(_));
     let (mut segments, mut degraded) = segments(content, in_group);
-    let chars: usize = segments.iter().filter_map(text_of).map(|text| text.chars().count()).sum();
+    let chars = text_length(&segments);
     if chars > TEXT_CHARS {
         return Err(format!("the text has {chars} characters, more than {TEXT_CHARS}; split it"));
     }
@@ -190,6 +190,16 @@ impl Writer {
 /// Values are texts, so that every implementation reads them.
 fn segment(kind: &str, name: &str, value: &str) -> Value {
     json!({ "type": kind, "data": { name: value } })
+}
+
+/// How long a message is for QQ: its text, wherever it goes.
+pub fn length(content: &[Element]) -> usize {
+    let of = |in_group| text_length(&segments(content, in_group).0);
+    of(true).max(of(false))
+}
+
+fn text_length(segments: &[Value]) -> usize {
+    segments.iter().filter_map(text_of).map(|text| text.chars().count()).sum()
 }
 
 fn text_of(segment: &Value) -> Option<&str> {

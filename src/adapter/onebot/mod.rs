@@ -51,6 +51,7 @@ use super::{
 };
 use crate::clock::{Clock, SystemClock, TimeMs};
 use crate::config::AdapterConfig;
+use crate::event::Element;
 use crate::id::Ref;
 
 use super::backoff::Backoff;
@@ -60,7 +61,7 @@ use history::{Fetched, Wanted};
 use http_api::HttpApi;
 use hub::Hub;
 use listen::Door;
-use outcome::outcome;
+use outcome::{barred, outcome};
 use post::Posts;
 use settings::Settings;
 
@@ -194,7 +195,7 @@ impl OneBot {
             Ok(action) => {
                 let limit = self.hub.settings.timeout;
                 let reply = caller.call(action.name, &action.params, limit).await;
-                outcome(reply, action.degraded)
+                barred(outcome(reply, action.degraded), &request.call, &request.to)
             }
         }
     }
@@ -286,6 +287,10 @@ impl Adapter for OneBot {
 
     fn send<'a>(&'a self, request: &'a Request, now: TimeMs) -> BoxFuture<'a, Outcome> {
         Box::pin(self.call(request, now))
+    }
+
+    fn length(&self, content: &[Element]) -> usize {
+        encode::length(content)
     }
 
     fn read_back<'a>(&'a self, request: &'a Request) -> BoxFuture<'a, Seen> {

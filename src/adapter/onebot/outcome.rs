@@ -10,7 +10,8 @@ use serde::Deserialize;
 
 use super::decode::Answer;
 use super::wire::Scalar;
-use crate::adapter::{Degradation, Outcome};
+use crate::adapter::{Barred, Degradation, Outcome};
+use crate::effect::{Call, Destination};
 
 /// What became of one call.
 #[derive(Debug)]
@@ -60,7 +61,7 @@ fn answered(answer: &Answer, degraded: Vec<Degradation>) -> Outcome {
     match answer.retcode {
         _ if is_well => Outcome::Done { id: message_id(answer), degraded },
         1400 | 1404 => Outcome::Permanent { reason },
-        1401 | 1403 => Outcome::Permanent { reason: format!("{reason}; {TOKEN}") },
+        1401 | 1403 => token(&reason),
         _ => {
             let words = said.to_lowercase();
             let says = |needles: &[&str]| needles.iter().any(|needle| words.contains(needle));
@@ -84,11 +85,54 @@ pub const TOKEN: &str = "write the token of the implementation as `token` of `[a
 fn http(status: u16, retry_after_s: Option<u64>) -> Outcome {
     let reason = format!("the HTTP interface answered {status}");
     match status {
-        401 | 403 => Outcome::Permanent { reason: format!("{reason}; {TOKEN}") },
+        401 | 403 => token(&reason),
         429 => Outcome::NotSent { reason, retry_after: retry_after_s.map(Duration::from_secs) },
         // Somebody between us and the implementation may have lost only the answer.
-        500.. => Outcome::Unknown { reason },
+        408 | 500.. => Outcome::Unknown { reason },
         _ => Outcome::Permanent { reason },
+    }
+}
+
+fn token(reason: &str) -> Outcome {
+    Outcome::Closed { why: Barred::Token, reason: format!("{reason}; {TOKEN}") }
+}
+
+/// Words by which it says that nothing that is said there arrives. The numbers are QQ's own, which
+/// NapCat and Lagrange hand on: 120 the account is muted, 110 it is no member.
+const MUTED: &[&str] = &["禁言", "muted", "\"result\":120", "\"result\": 120"];
+const REMOVED: &[&str] = &[
+    "移出",
+    "不在群",
+    "不在该群",
+    "群聊不存在",
+    "群不存在",
+    "not in group",
+    "group_not_found",
+    "\"result\":110",
+    "\"result\": 110",
+];
+const NO_FRIEND: &[&str] = &["非好友", "不是好友", "好友关系", "拒收"];
+
+/// What a refusal of a message means for all others that would go to the same place.
+pub fn barred(outcome: Outcome, call: &Call, to: &Destination) -> Outcome {
+    let Outcome::Permanent { reason } = outcome else { return outcome };
+    let words = reason.to_lowercase();
+    let says = |needles: &[&str]| needles.iter().any(|needle| words.contains(needle));
+    let why = match (call, to) {
+        (Call::Send { .. } | Call::Card { .. }, Destination::Group(_)) if says(MUTED) => {
+            Some(Barred::Muted)
+        }
+        (Call::Send { .. } | Call::Card { .. }, Destination::Group(_)) if says(REMOVED) => {
+            Some(Barred::Removed)
+        }
+        (Call::Send { .. } | Call::Card { .. }, Destination::Direct(_)) if says(NO_FRIEND) => {
+            Some(Barred::Forbidden)
+        }
+        _ => None,
+    };
+    match why {
+        Some(why) => Outcome::Closed { why, reason },
+        None => Outcome::Permanent { reason },
     }
 }
 
@@ -120,6 +164,8 @@ mod tests {
             Outcome::NotSent { .. } => "not sent",
             Outcome::Unknown { .. } => "unknown",
             Outcome::Permanent { .. } => "permanent",
+            Outcome::Unrepeatable { .. } => "unrepeatable",
+            Outcome::Closed { .. } => "closed",
         };
         let check = |status, retcode, wording, expected| {
             assert_eq!(word(told(status, retcode, wording)), expected, "{retcode} {wording}");
@@ -128,7 +174,7 @@ mod tests {
         check("async", 1, "", "done");
         check("failed", 1400, "bad", "permanent");
         check("failed", 1404, "", "permanent");
-        check("failed", 1403, "", "permanent");
+        check("failed", 1403, "", "closed");
         check("failed", 100, "群聊不存在", "permanent");
         check("failed", 1200, "Timeout: NTEvent", "unknown");
         check("failed", 100, "SEND_MSG_API_ERROR", "unknown");
@@ -136,8 +182,9 @@ mod tests {
         check("failed", 1200, "发送频率过快", "not sent");
         check("failed", -1, "", "permanent");
         for (status, expected) in [
-            (401, "permanent"),
-            (403, "permanent"),
+            (401, "closed"),
+            (403, "closed"),
+            (408, "unknown"),
             (404, "permanent"),
             (429, "not sent"),
             (502, "unknown"),
@@ -150,8 +197,31 @@ mod tests {
             matches!(later, Outcome::NotSent { retry_after: Some(after), .. } if after.as_secs() == 7)
         );
         assert!(
-            matches!(told("failed", 1403, "no"), Outcome::Permanent { reason } if reason.contains("`token`"))
+            matches!(told("failed", 1403, "no"), Outcome::Closed { why: Barred::Token, reason } if reason.contains("`token`"))
         );
+    }
+
+    #[test]
+    fn a_place_that_refuses_is_told_from_a_message_that_is_wrong() {
+        let content = vec![crate::event::Element::Text("早".to_owned())];
+        let send = Call::Send { content, reply_to: None, only_for: None, slot: None };
+        let kick = Call::Kick { member: crate::id::Ref::new("onebot", 1) };
+        let group = Destination::Group(crate::id::Ref::new("onebot", 777));
+        let friend = Destination::Direct(crate::id::Ref::new("onebot", 1));
+        let check = |call, to, wording, expected: Option<Barred>| {
+            let why = match barred(told("failed", 1200, wording), call, to) {
+                Outcome::Closed { why, .. } => Some(why),
+                Outcome::Permanent { .. } => None,
+                other => panic!("{other:?}"),
+            };
+            assert_eq!(why, expected, "{wording}");
+        };
+        check(&send, &group, "你已被禁言", Some(Barred::Muted));
+        check(&send, &group, "EventRet: {\"result\":120,\"errMsg\":\"\"}", Some(Barred::Muted));
+        check(&send, &group, "发送失败，你已被移出该群，请重新加群。", Some(Barred::Removed));
+        check(&send, &group, "消息体无法解析", None);
+        check(&send, &friend, "对方不是好友", Some(Barred::Forbidden));
+        check(&kick, &group, "该成员不在群", None);
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod docs;
 mod chance;
 mod checkin;
 mod command;
+mod delivery;
 mod effect;
 pub(super) mod every;
 mod event;
@@ -296,7 +297,7 @@ pub(super) struct Chapter {
 }
 
 /// The table.
-pub(super) static TABLE: [Chapter; 19] = [
+pub(super) static TABLE: [Chapter; 20] = [
     Chapter { title: "Registration: top level only", rows: register::ROWS },
     Chapter { title: "The event of a handler", rows: event::ROWS },
     Chapter { title: "Verbs of an event", rows: verbs::ROWS },
@@ -312,6 +313,7 @@ pub(super) static TABLE: [Chapter; 19] = [
     Chapter { title: "score", rows: score::ROWS },
     Chapter { title: "rules", rows: rules::ROWS },
     Chapter { title: "routine", rows: routine::ROWS },
+    Chapter { title: "delivery", rows: delivery::ROWS },
     Chapter { title: "state", rows: state::ROWS },
     Chapter { title: "words", rows: words::ROWS },
     Chapter { title: "news", rows: news::ROWS },

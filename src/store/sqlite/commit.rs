@@ -152,6 +152,7 @@ impl<'a> Parts<'a> {
             json(turns.iter().flat_map(|turn| &turn.scores.relations)),
             json(turns.iter().flat_map(|turn| &turn.scores.core_fans)),
             json(turns.iter().flat_map(|turn| &turn.scores.reviews)),
+            json(turns.iter().flat_map(|turn| &turn.decisions)),
         ]
     }
 
@@ -313,7 +314,7 @@ pub(super) async fn housekeep(
         ),
         (
             "DELETE FROM delivery WHERE expires_at < $1
-            AND state IN('sent','failed','skipped')",
+            AND state IN('sent','failed','skipped','unknown')",
             keys_before,
         ),
         ("DELETE FROM routine_run WHERE event < $1", keys),

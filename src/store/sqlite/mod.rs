@@ -6,6 +6,7 @@ mod bulk;
 mod checkpoint;
 mod codes;
 mod commit;
+mod delivery;
 mod file;
 mod health;
 mod news;
@@ -34,9 +35,9 @@ use file::{folder_of, free_bytes, lock, restrict};
 use tally::Tallies;
 
 use super::{
-    CommunityRows, DueTimer, EventRow, NewsItemRow, NewsRows, NewsSourceRow, PacketRows,
-    PointsEntry, Restored, RoutineRow, RoutineTimer, RunOutcome, ScoreEntryRow, Start, Store,
-    StoreError, StoreHealth, Verification, Write,
+    CommunityRows, DecisionRow, DeliveryCount, DeliveryQuery, DueTimer, EventRow, NewsItemRow,
+    NewsRows, NewsSourceRow, PacketRows, PointsEntry, Restored, RoutineRow, RoutineTimer,
+    RunOutcome, ScoreEntryRow, Start, Store, StoreError, StoreHealth, Verification, Write,
 };
 use crate::adapter::BoxFuture;
 use crate::clock::TimeMs;
@@ -123,6 +124,25 @@ impl Sqlite {
     /// The file exists, or what SQLite and the disk say; then nothing is left of the copy.
     pub async fn backup(&self, file: &Path, now: TimeMs) -> Result<(), StoreError> {
         restore::backup(&mut *self.reader().await, file, now).await
+    }
+
+    /// Opens a file to leave word in it, beside a process that works on it or without one.
+    ///
+    /// # Errors
+    /// What SQLite says; also when the file is of an older version.
+    pub async fn beside(path: &Path) -> Result<Self, StoreError> {
+        let options = SqliteConnectOptions::new().filename(path);
+        let writer = Arc::new(Mutex::new(connect(options).await?));
+        let (accounts, tallies) = <(BotAccounts, Arc<Tallies>)>::default();
+        Ok(Self {
+            writer,
+            reader: None,
+            checkpoints: None,
+            accounts,
+            tallies,
+            folder: Some(folder_of(path)),
+            _lock: None,
+        })
     }
 
     /// A database that lives as long as this value.
@@ -354,6 +374,27 @@ impl Store for Sqlite {
 
     fn open_deliveries(&self) -> BoxFuture<'_, Result<Vec<Delivery>, StoreError>> {
         Box::pin(async { read::open_deliveries(&mut *self.reader().await).await })
+    }
+
+    fn find_deliveries<'a>(
+        &'a self,
+        query: &'a DeliveryQuery,
+    ) -> BoxFuture<'a, Result<Vec<Delivery>, StoreError>> {
+        Box::pin(async move { delivery::find(&mut *self.reader().await, query).await })
+    }
+
+    fn count_deliveries(
+        &self,
+        since: TimeMs,
+    ) -> BoxFuture<'_, Result<Vec<DeliveryCount>, StoreError>> {
+        Box::pin(async move { delivery::count(&mut *self.reader().await, since).await })
+    }
+
+    fn decide<'a>(
+        &'a self,
+        decisions: &'a [DecisionRow],
+    ) -> BoxFuture<'a, Result<u64, StoreError>> {
+        Box::pin(async move { delivery::decide(&mut *self.writer.lock().await, decisions).await })
     }
 
     fn last_heard<'a>(

@@ -425,12 +425,14 @@ fn waiting_row(community: CommunityId, row: &SqliteRow) -> Result<EventRow> {
 }
 
 pub(super) async fn open_deliveries(db: &mut SqliteConnection) -> Result<Vec<Delivery>> {
-    let sql =
-        "SELECT id, key, event, community, script, account, dest, body, policy, state, reason,
-          not_before, expires_at, attempts, platform_id
-        FROM delivery WHERE state IN('queued','sending') ORDER BY id";
-    all(db, sql, &[]).await?.iter().map(delivery).collect()
+    let sql = format!("{DELIVERY_COLUMNS} WHERE state IN('queued','sending') ORDER BY id");
+    let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).fetch_all(db).await.map_err(failure)?;
+    rows.iter().map(delivery).collect()
 }
+
+/// What [`delivery`] reads.
+pub(super) const DELIVERY_COLUMNS: &str = "SELECT id, key, event, community, script, account, dest,
+    body, policy, state, reason, not_before, expires_at, attempts, platform_id FROM delivery";
 
 /// Keys begin with the time, so the last key of each account is at hand.
 pub(super) async fn last_heard(db: &mut SqliteConnection, platform: &str) -> Result<Option<i64>> {
@@ -441,7 +443,7 @@ pub(super) async fn last_heard(db: &mut SqliteConnection, platform: &str) -> Res
     Ok(found.map_err(failure)?.get(0))
 }
 
-fn delivery(row: &SqliteRow) -> Result<Delivery> {
+pub(super) fn delivery(row: &SqliteRow) -> Result<Delivery> {
     let dest: String = row.get(6);
     let policy: String = row.get(8);
     let state: String = row.get(9);

@@ -2,6 +2,7 @@
 //! tables come as one JSON array and are spread by `json_each`.
 
 use super::bulk::Bulk;
+use super::delivery::DECIDE;
 use super::trip::Trip;
 
 /// One statement for each table, in an order that satisfies the foreign keys.
@@ -139,7 +140,7 @@ const FAN_REVIEW: &str = "INSERT INTO fan_review(community, week, version, event
 
 /// What few batches write, before the events and after them.
 pub(super) const FIRST: [&str; 6] = [COMMUNITY, GROUP, PERSON, ACCOUNT, MEMBER, LEFT_UNDONE];
-pub(super) const LAST: [&str; 22] = [
+pub(super) const LAST: [&str; 23] = [
     LEDGER_ACCOUNT,
     TRANSFER,
     PACKET,
@@ -162,6 +163,7 @@ pub(super) const LAST: [&str; 22] = [
     RELATION,
     CORE_FAN,
     FAN_REVIEW,
+    DECIDE,
 ];
 /// Everything, in an order that satisfies the foreign keys. A delivery stands before its outcome,
 /// which may come with it.

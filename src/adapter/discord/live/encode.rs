@@ -91,6 +91,13 @@ pub fn body(content: &[Element]) -> Result<Body, String> {
     Ok(Body { json, degraded: writer.degraded })
 }
 
+/// How long a message is for Discord: with what keeps its marks inert.
+pub fn length(content: &[Element]) -> usize {
+    let mut writer = Writer::default();
+    content.iter().for_each(|element| writer.write(element));
+    writer.text.chars().count()
+}
+
 /// A message in the making.
 #[derive(Default)]
 struct Writer {

@@ -13,6 +13,7 @@ mod message;
 mod offer;
 mod permission;
 mod question;
+mod recall;
 mod rest;
 mod route;
 mod send;
@@ -34,10 +35,11 @@ use super::PLATFORM;
 use crate::adapter::backoff::Backoff;
 use crate::adapter::{
     Adapter, BoxFuture, Capabilities, CommandOffer, Inbox, Outcome, Rate, RateScope, Redelivery,
-    Request, Risk, RoleSource, SendSafety, Visibility,
+    Request, Risk, RoleSource, Seen, SendSafety, Visibility,
 };
 use crate::clock::{Clock, SystemClock, TimeMs};
 use crate::config::AdapterConfig;
+use crate::event::Element;
 use crate::id::Ref;
 
 use feed::Feed;
@@ -87,6 +89,11 @@ pub struct Surroundings {
     pub pacing: Pacing,
 }
 
+/// What makes calls: once, and to nobody but Discord.
+fn client() -> reqwest::ClientBuilder {
+    reqwest::Client::builder().redirect(reqwest::redirect::Policy::none())
+}
+
 impl Surroundings {
     /// Those of this machine.
     ///
@@ -98,7 +105,7 @@ impl Surroundings {
         Ok(Self {
             clock: Arc::new(SystemClock::default()),
             seed,
-            client: reqwest::Client::builder().build().context("prepare calls to Discord")?,
+            client: client().build().context("prepare calls to Discord")?,
             rates_by_library: false,
             pacing: Pacing::default(),
         })
@@ -209,6 +216,14 @@ impl Adapter for Discord {
 
     fn send<'a>(&'a self, request: &'a Request, now: TimeMs) -> BoxFuture<'a, Outcome> {
         Box::pin(self.make(request, now))
+    }
+
+    fn read_back<'a>(&'a self, request: &'a Request) -> BoxFuture<'a, Seen> {
+        Box::pin(self.look_back(request))
+    }
+
+    fn length(&self, content: &[Element]) -> usize {
+        encode::length(content)
     }
 
     fn offer_commands(&self, commands: &[CommandOffer]) {

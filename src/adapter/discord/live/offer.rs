@@ -64,7 +64,7 @@ async fn register(
 fn later(reply: &Reply) -> Result<(), Duration> {
     match reply {
         Reply::Wait { after, .. } => Err(after.unwrap_or(AGAIN)),
-        Reply::Unknown(_) => Err(AGAIN),
+        Reply::Unknown(_) | Reply::Unrepeatable(_) => Err(AGAIN),
         Reply::Refused { .. } | Reply::Done(_) => {
             tracing::warn!(?reply, "Discord: slash commands could not be registered");
             Ok(())

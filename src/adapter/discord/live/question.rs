@@ -2,7 +2,7 @@
 //! within three seconds, so it gets one at once; the answer itself follows by a token that holds
 //! for fifteen minutes (<https://discord.com/developers/docs/interactions/receiving-and-responding>).
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::{Value, json};
@@ -50,8 +50,6 @@ pub struct Question {
 struct Stage {
     /// The sign that the bot thinks was made into an answer or taken away.
     is_used: bool,
-    /// Answers of which nobody knows whether they arrived.
-    doubtful: HashSet<String>,
 }
 
 impl Question {
@@ -88,13 +86,7 @@ impl Question {
     }
 
     /// Answers; `None` where that is better done in the channel.
-    pub async fn answer(
-        &self,
-        rest: &Rest,
-        key: &str,
-        mut body: Value,
-        aside: bool,
-    ) -> Option<Reply> {
+    pub async fn answer(&self, rest: &Rest, mut body: Value, aside: bool) -> Option<Reply> {
         let mut acknowledged = self.acknowledged.subscribe();
         let is_taken = acknowledged.wait_for(Option::is_some).await.ok().and_then(|it| *it);
         if is_taken != Some(true) || (self.asked == Asked::Button && !aside) {
@@ -116,19 +108,15 @@ impl Question {
             // Whether all see an answer is decided with the first sign; it is taken back.
             self.remove(rest).await;
         }
-        if self.stage().doubtful.contains(key) {
-            let message = "it may have arrived, and would be doubled by another try".to_owned();
-            return Some(Reply::Refused { status: 409, code: 0, message });
-        }
         if aside {
             body["flags"] = EPHEMERAL.into();
         }
         let path = Path::FollowUps(self.application, self.token.clone());
-        let reply = rest.call(&Op::new(LightMethod::Post, path, Some(body))).await;
-        if matches!(reply, Reply::Unknown(_)) {
-            self.stage().doubtful.insert(key.to_owned());
-        }
-        Some(reply)
+        Some(match rest.call(&Op::new(LightMethod::Post, path, Some(body))).await {
+            // A further answer has no name by which a repeat would be recognised.
+            Reply::Unknown(reason) => Reply::Unrepeatable(reason),
+            reply => reply,
+        })
     }
 
     /// Nothing will be answered: the sign that the bot thinks goes.

@@ -36,6 +36,8 @@ pub enum Reply {
     },
     /// Nobody knows.
     Unknown(String),
+    /// Nobody knows, and Discord would not recognise a repeat.
+    Unrepeatable(String),
 }
 
 type Bucket = (RatelimitingBucket, LightMethod);

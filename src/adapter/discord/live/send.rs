@@ -4,12 +4,12 @@ use serde_json::{Value, json};
 use serenity::http::LightMethod;
 use serenity::model::id::{ChannelId, UserId};
 
+use super::Discord;
 use super::encode::{self, Body};
 use super::permission::Act;
 use super::rest::Reply;
 use super::route::{Op, Path};
-use super::{Discord, WINDOW};
-use crate::adapter::{Degradation, Outcome, Request};
+use crate::adapter::{Barred, Degradation, Outcome, Request};
 use crate::clock::TimeMs;
 use crate::effect::{Call, Destination};
 use crate::id::Ref;
@@ -57,8 +57,7 @@ impl Discord {
         let asked = request.answers.as_ref();
         let question = asked.and_then(|answers| self.shared.questions().get(&answers.event, now));
         if let Some(question) = question {
-            let answered =
-                question.answer(&self.shared.rest, &request.key, json.clone(), aside || personal);
+            let answered = question.answer(&self.shared.rest, json.clone(), aside || personal);
             match answered.await {
                 // The token holds no more: the channel is still there.
                 None | Some(Reply::Refused { status: 401 | 404, .. }) => {}
@@ -70,39 +69,31 @@ impl Discord {
             degraded.push(Degradation { element: "message", shown_as: "nothing" });
             return Ok(Outcome::Done { id: None, degraded });
         }
-        self.certain_enough(request, now)?;
         let channel = self.channel(&request.to).await?;
         self.allowed(channel, Act::Send, now)?;
         let op = encode::create(request, channel, json, reply_to);
         let reply = self.shared.rest.call(&op).await;
-        match &reply {
-            Reply::Refused { status: 403, .. } => self.shared.memory().close(channel, now),
-            Reply::Unknown(_) => self.shared.memory().doubt(&request.key, now),
-            Reply::Refused { .. } | Reply::Done(_) | Reply::Wait { .. } => {
-                self.shared.memory().doubts.remove(&request.key);
-            }
+        if matches!(&reply, Reply::Refused { status: 403, .. }) {
+            self.shared.memory().close(channel, now);
         }
-        Ok(outcome(reply, degraded))
-    }
-
-    /// A message in doubt may be repeated for as long as Discord recognises it.
-    fn certain_enough(&self, request: &Request, now: TimeMs) -> Result<(), Outcome> {
-        let since = self.shared.memory().doubts.get(&request.key).copied();
-        let window_ms = i64::try_from(WINDOW.as_millis()).unwrap_or(i64::MAX);
-        match since {
-            Some(since) if now - since > window_ms => Err(permanent(
-                "it may have arrived, and Discord would no longer recognise a repeat".to_owned(),
-            )),
-            _ => Ok(()),
-        }
+        Ok(message_outcome(reply, degraded))
     }
 
     fn allowed(&self, channel: ChannelId, act: Act, now: TimeMs) -> Result<(), Outcome> {
         if act == Act::Send && self.shared.memory().is_closed(channel, now) {
             let reason = "Discord refused the bot there a moment ago; it is left alone".to_owned();
-            return Err(permanent(reason));
+            return Err(Outcome::Closed { why: Barred::Forbidden, reason });
         }
-        self.shared.table().may(channel, act).map_err(permanent)
+        self.shared.table().may(channel, act).map_err(|reason| match act {
+            Act::Send => Outcome::Closed { why: Barred::Forbidden, reason },
+            Act::Delete
+            | Act::React
+            | Act::Pin
+            | Act::Mute(_)
+            | Act::Kick(_)
+            | Act::Ban(_)
+            | Act::Rename(_) => permanent(reason),
+        })
     }
 
     async fn act(&self, request: &Request, call: &Call, now: TimeMs) -> Result<Outcome, Outcome> {
@@ -135,7 +126,7 @@ impl Discord {
     }
 
     /// The channel of a destination; one of direct messages is opened first.
-    async fn channel(&self, to: &Destination) -> Result<ChannelId, Outcome> {
+    pub(super) async fn channel(&self, to: &Destination) -> Result<ChannelId, Outcome> {
         match to {
             Destination::Group(group) => encode::number(group)
                 .map(ChannelId::new)
@@ -161,7 +152,7 @@ impl Discord {
             }
             // To open it twice gives the same channel, and nothing was said yet.
             Reply::Unknown(reason) => Err(Outcome::NotSent { reason, retry_after: None }),
-            reply => Err(outcome(reply, Vec::new())),
+            reply => Err(message_outcome(reply, Vec::new())),
         }
     }
 }
@@ -189,9 +180,30 @@ fn outcome(reply: Reply, degraded: Vec<Degradation>) -> Outcome {
             Outcome::Done { id, degraded }
         }
         Reply::Refused { status, code, message } => {
-            permanent(format!("Discord refused it ({status}, {code}): {message}"))
+            let reason = format!("Discord refused it ({status}, {code}): {message}");
+            match status {
+                401 => Outcome::Closed { why: Barred::Token, reason },
+                _ => permanent(reason),
+            }
         }
         Reply::Wait { reason, after } => Outcome::NotSent { reason, retry_after: after },
         Reply::Unknown(reason) => Outcome::Unknown { reason },
+        Reply::Unrepeatable(reason) => Outcome::Unrepeatable { reason },
+    }
+}
+
+/// What a reply to a new message means: where the channel itself refuses, no other arrives there
+/// (<https://discord.com/developers/docs/topics/opcodes-and-status-codes#json>: 10003 unknown
+/// channel, 50001 missing access).
+fn message_outcome(reply: Reply, degraded: Vec<Degradation>) -> Outcome {
+    let why = match &reply {
+        Reply::Refused { status: 404, code: 10003, .. }
+        | Reply::Refused { status: 403, code: 50001, .. } => Some(Barred::Removed),
+        Reply::Refused { status: 403, .. } => Some(Barred::Forbidden),
+        _ => None,
+    };
+    match (outcome(reply, degraded), why) {
+        (Outcome::Permanent { reason }, Some(why)) => Outcome::Closed { why, reason },
+        (outcome, _) => outcome,
     }
 }

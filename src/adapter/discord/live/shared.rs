@@ -16,14 +16,13 @@ use super::tally::Tally;
 use crate::adapter::CommandOffer;
 use crate::clock::{Clock, TimeMs};
 
-/// A channel that refused us is left alone for so long, unless something about it changes.
-const CLOSED_MS: i64 = 10 * 60_000;
+/// A channel that refused us is left alone for so long, unless something about it changes; how often
+/// it is asked after that is the core's to say.
+const CLOSED_MS: i64 = 60_000;
 /// Channels of direct messages that are remembered.
 const DIRECT_MAX: usize = 10_000;
 /// Messages whose author is remembered, in each of two generations.
 const FOREIGN_MAX: usize = 50_000;
-/// Sends in doubt that are remembered.
-const DOUBTS_MAX: usize = 10_000;
 
 /// Shared by all tasks.
 pub struct Shared {
@@ -54,8 +53,6 @@ pub struct Memory {
     pub closed: HashMap<ChannelId, TimeMs>,
     /// Channels of direct messages.
     pub direct: HashMap<UserId, ChannelId>,
-    /// When a send was first in doubt, by its key.
-    pub doubts: HashMap<String, TimeMs>,
     foreign: (HashMap<MessageId, ()>, HashMap<MessageId, ()>),
 }
 
@@ -77,14 +74,6 @@ impl Memory {
             self.direct.clear();
         }
         self.direct.insert(user, channel);
-    }
-
-    /// Since when a send is in doubt.
-    pub fn doubt(&mut self, key: &str, now: TimeMs) {
-        if self.doubts.len() >= DOUBTS_MAX {
-            self.doubts.retain(|_, since| now - *since < CLOSED_MS);
-        }
-        self.doubts.entry(key.to_owned()).or_insert(now);
     }
 
     /// Somebody else said this.

@@ -1,0 +1,196 @@
+//! Places that refuse the bot: asked again with growing waits, or when something happens there,
+//! never hammered.
+//!
+//! A place is a group, a person, or a whole account. What goes there waits or is left out, by its
+//! policy; whoever runs the bot hears of it once.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::adapter::Barred;
+use crate::clock::TimeMs;
+use crate::effect::Delivery;
+use crate::event::{Envelope, EventKind};
+use crate::id::Ref;
+
+/// First wait before a place that refused is asked again, ms; doubled each time.
+const PROBE_FIRST_MS: i64 = 60_000;
+/// Longest wait, ms.
+const PROBE_MAX_MS: i64 = 3_600_000;
+/// Refusals of one account after which it makes no call for a while; Discord blocks an address after
+/// 10,000.
+const REFUSALS_MAX: usize = 100;
+/// Over how long they count, ms.
+const REFUSALS_MS: i64 = 600_000;
+/// Places before those whose time has come are forgotten.
+const PLACES_MAX: usize = 10_000;
+
+/// A place that refuses.
+#[derive(Clone, Debug)]
+struct Parked {
+    why: Barred,
+    refused_at: TimeMs,
+    wait_ms: i64,
+    /// Nothing goes there before, Unix ms; then one delivery finds out.
+    until: TimeMs,
+}
+
+/// What a refusal means for who runs the bot.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Alarm {
+    /// It refuses for the first time.
+    Refuses,
+    /// The account has been refused so often that it makes no more calls for a while.
+    Breaker,
+    /// Known already.
+    None,
+}
+
+/// All places that refuse.
+#[derive(Default)]
+pub(super) struct Parking {
+    places: HashMap<Ref, Parked>,
+    refusals: HashMap<Ref, VecDeque<TimeMs>>,
+    /// Accounts that were refused too often, and until when they make no call.
+    breakers: HashMap<Ref, TimeMs>,
+}
+
+impl Parking {
+    /// Why a delivery waits and until when; `None` where nothing refuses.
+    pub(super) fn held(&self, delivery: &Delivery) -> Option<(Barred, TimeMs)> {
+        let place = self.places.get(delivery.to.reference());
+        let account = self.places.get(&delivery.account);
+        let held = [place, account].into_iter().flatten().map(|parked| (parked.why, parked.until));
+        let breaker = self.breakers.get(&delivery.account).map(|until| (Barred::Forbidden, *until));
+        held.chain(breaker).max_by_key(|(_, until)| *until)
+    }
+
+    /// A delivery goes all the same, to find out: no other does until it is back.
+    pub(super) fn probes(&mut self, delivery: &Delivery, now: TimeMs) {
+        for key in [delivery.to.reference(), &delivery.account] {
+            if let Some(parked) = self.places.get_mut(key) {
+                parked.until = now + parked.wait_ms;
+            }
+        }
+    }
+
+    /// A place refused.
+    pub(super) fn refused(&mut self, delivery: &Delivery, why: Barred, now: TimeMs) -> Alarm {
+        let place =
+            if why.is_whole_account() { &delivery.account } else { delivery.to.reference() };
+        if self.places.len() >= PLACES_MAX {
+            self.places.retain(|_, parked| parked.until > now);
+        }
+        let before = self.places.get(place).map(|parked| parked.wait_ms);
+        let wait_ms = before.map_or(PROBE_FIRST_MS, |wait| (wait * 2).min(PROBE_MAX_MS));
+        let parked = Parked { why, refused_at: now, wait_ms, until: now + wait_ms };
+        self.places.insert(place.clone(), parked);
+        if self.count(&delivery.account, now) {
+            return Alarm::Breaker;
+        }
+        if before.is_none() { Alarm::Refuses } else { Alarm::None }
+    }
+
+    /// Counts a refusal of an account; `true` when it was one too many.
+    fn count(&mut self, account: &Ref, now: TimeMs) -> bool {
+        let refusals = self.refusals.entry(account.clone()).or_default();
+        refusals.retain(|at| *at > now - REFUSALS_MS);
+        refusals.push_back(now);
+        let Some(first) = refusals.front().copied().filter(|_| refusals.len() >= REFUSALS_MAX)
+        else {
+            return false;
+        };
+        self.breakers.insert(account.clone(), first + REFUSALS_MS).is_none_or(|until| until <= now)
+    }
+
+    /// A delivery arrived: what refused does so no more. Whether anything did.
+    pub(super) fn accepted(&mut self, delivery: &Delivery) -> bool {
+        if self.places.is_empty() {
+            return false;
+        }
+        // A breaker holds for its time, whoever else is content.
+        let place = self.places.remove(delivery.to.reference()).is_some();
+        let account = self.places.remove(&delivery.account).is_some();
+        place || account
+    }
+
+    /// Something happened in a place: it is asked soon, or now where the bot was let in again.
+    pub(super) fn heard(&mut self, place: &Ref, is_let_in: bool, now: TimeMs) {
+        if let Some(parked) = self.places.get_mut(place) {
+            let soon = parked.refused_at + PROBE_FIRST_MS;
+            parked.until = parked.until.min(if is_let_in { now } else { soon.max(now) });
+        }
+    }
+
+    /// The places, for who hears events.
+    pub(super) fn places(&self) -> impl Iterator<Item = &Ref> {
+        self.places.keys()
+    }
+}
+
+/// Places that refuse, shared with who hears events: what happens there may mean that they do so no
+/// more.
+#[derive(Debug, Default)]
+pub struct Watched {
+    /// So that a message costs nothing while there is none.
+    count: AtomicUsize,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    places: HashSet<Ref>,
+    heard: Vec<(Ref, bool)>,
+}
+
+impl Watched {
+    /// An event was committed; whether the outbox should look.
+    pub fn hear(&self, envelope: &Envelope) -> bool {
+        if self.count.load(Ordering::Relaxed) == 0 || matches!(envelope.kind, EventKind::Tick(_)) {
+            return false;
+        }
+        let mut inner = self.inner();
+        let is_let_in = is_let_in(envelope);
+        let group = envelope.group.as_ref().map(|group| &group.id);
+        let actor = envelope.actor.as_ref().map(|actor| &actor.id);
+        let mut has_heard = false;
+        if let Some(place) = group.or(actor).filter(|place| inner.places.contains(*place)) {
+            inner.heard.push((place.clone(), is_let_in));
+            has_heard = true;
+        }
+        if inner.places.contains(&envelope.account)
+            && matches!(envelope.kind, EventKind::Online(true))
+        {
+            inner.heard.push((envelope.account.clone(), true));
+            has_heard = true;
+        }
+        has_heard
+    }
+
+    pub(super) fn watch<'a>(&self, places: impl Iterator<Item = &'a Ref>) {
+        let mut inner = self.inner();
+        inner.places = places.cloned().collect();
+        self.count.store(inner.places.len(), Ordering::Relaxed);
+    }
+
+    pub(super) fn take(&self) -> Vec<(Ref, bool)> {
+        if self.count.load(Ordering::Relaxed) == 0 {
+            return Vec::new();
+        }
+        std::mem::take(&mut self.inner().heard)
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The bot itself was let in, may speak again, or has other rights now.
+fn is_let_in(envelope: &Envelope) -> bool {
+    let is_own = envelope.actor.as_ref().is_some_and(|actor| actor.id == envelope.account);
+    let is_change =
+        matches!(envelope.kind, EventKind::Silenced { until: None, .. } | EventKind::Updated);
+    let is_new = matches!(envelope.kind, EventKind::BotJoined { .. } | EventKind::Befriended);
+    is_new || is_change && is_own
+}
