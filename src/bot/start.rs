@@ -45,6 +45,7 @@ impl Bot {
             platforms: adapters.iter().map(|adapter| platform(&**adapter)).collect(),
             limits: RwLock::new(Arc::new(config.limits.clone())),
             words: RwLock::new(Arc::new(words)),
+            frozen: RwLock::new(start.frozen.iter().copied().collect()),
             desk: Arc::default(),
             secret,
         });
@@ -163,7 +164,7 @@ impl Bot {
         }
         let door = Arc::new(door);
         let (stop, ended) = (CancellationToken::new(), CancellationToken::new());
-        let bot = Self {
+        let mut bot = Self {
             clock,
             door,
             gauge,
@@ -183,6 +184,7 @@ impl Bot {
             tasks,
             adapters: Vec::new(),
         };
+        bot.tasks.push(tokio::spawn(bot.auditor().run()));
         for adapter in &adapters {
             remind(&**adapter, &bot.world, &*bot.store).await?;
         }

@@ -3,7 +3,7 @@
 use crate::id::{PersonId, TimerId};
 use crate::ledger::Transfer;
 use crate::store::{
-    AccountRow, AuditRow, CheckinRow, CoreFanRow, FanReviewRow, PacketRow, PostedRow, RelationRow,
+    AccountRow, AuditRow, CampaignRow, CheckinRow, CoreFanRow, FanReviewRow, LotRow, PacketRow, PostedRow, QuotaRow, RelationRow,
     RoutineRow, RuleAckRow, RuleVersionRow, RunRow, ScoreEntryRow, ShareRow, StateRow, TimerRow,
     WarningRow,
 };
@@ -41,6 +41,12 @@ made! {
     accounts: AccountRow,
     /// Movements of value.
     transfers: Transfer,
+    /// What expires.
+    lots: LotRow,
+    /// What counts against caps.
+    quotas: QuotaRow,
+    /// Budgets.
+    campaigns: CampaignRow,
     /// Packets, new or in a new state.
     packets: PacketRow,
     /// Shares, new or taken.

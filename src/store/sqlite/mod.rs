@@ -7,6 +7,7 @@ mod checkpoint;
 mod codes;
 mod commit;
 mod health;
+mod ledger;
 mod news;
 mod read;
 mod routine;
@@ -24,16 +25,16 @@ use std::time::Duration;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions, Row};
-use tokio::sync::{Mutex, MutexGuard};
+use tokio::sync::{Mutex, MutexGuard, OnceCell};
 
 use accounts::BotAccounts;
 use checkpoint::Checkpoints;
 use tally::Tallies;
 
 use super::{
-    CommunityRows, DueTimer, EventRow, NewsItemRow, NewsRows, NewsSourceRow, PacketRows,
+    CommunityRows, DueTimer, EventRow, FreezeRow, LedgerAudit, LedgerDump, NewsItemRow, NewsRows, NewsSourceRow, PacketRows,
     PointsEntry, RoutineRow, RoutineTimer, RunOutcome, ScoreEntryRow, Start, Store, StoreError,
-    StoreHealth, Verification, Write,
+    StoreHealth, StoredTransfer, TransferBy, Verification, Write,
 };
 use crate::adapter::BoxFuture;
 use crate::clock::TimeMs;
@@ -47,6 +48,9 @@ static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("src/store/migration
 /// What was posted is known for so long beyond everything else, ms: a year.
 const POSTED_KEPT_MS: i64 = 365 * 24 * 3_600_000;
 
+/// Hears of ledgers that do not hold.
+pub type Hearer = Box<dyn Fn(&[String]) + Send + Sync>;
+
 /// A community's data in one SQLite file, or in memory.
 pub struct Sqlite {
     writer: Arc<Mutex<SqliteConnection>>,
@@ -56,6 +60,11 @@ pub struct Sqlite {
     checkpoints: Option<Checkpoints>,
     accounts: BotAccounts,
     tallies: Arc<Tallies>,
+    /// The file; absent where there is none, or where this only looks.
+    path: Option<PathBuf>,
+    /// Opened for the first check.
+    auditor: OnceCell<Mutex<SqliteConnection>>,
+    hearer: Option<Hearer>,
     /// Held as long as the store is open.
     _lock: Option<File>,
 }
@@ -84,7 +93,8 @@ impl Sqlite {
         let writer = Arc::new(Mutex::new(writer));
         let checkpoints =
             Some(Checkpoints::start(copier, Arc::clone(&writer), Arc::clone(&tallies)));
-        Ok(Self { writer, reader, checkpoints, accounts, tallies, _lock: Some(lock) })
+        let lock = Some(lock);
+        Ok(Self { reader, checkpoints, path: Some(path.to_owned()), ..Self::on(writer, accounts, tallies, lock) })
     }
 
     /// Opens a file for questions, beside a process that works on it.
@@ -96,8 +106,7 @@ impl Sqlite {
         let options = SqliteConnectOptions::new().filename(path).read_only(true);
         let looker = options.busy_timeout(Duration::from_secs(5)).connect().await;
         let writer = Arc::new(Mutex::new(looker.map_err(failure)?));
-        let (accounts, tallies) = <(BotAccounts, Arc<Tallies>)>::default();
-        Ok(Self { writer, reader: None, checkpoints: None, accounts, tallies, _lock: None })
+        Ok(Self::on(writer, BotAccounts::default(), Arc::default(), None))
     }
 
     /// A database that lives as long as this value.
@@ -108,9 +117,38 @@ impl Sqlite {
         let options = SqliteConnectOptions::from_str("sqlite::memory:").map_err(failure)?;
         let mut writer = connect(options).await?;
         migrate(&mut writer).await?;
-        let (accounts, tallies) = <(BotAccounts, Arc<Tallies>)>::default();
         let writer = Arc::new(Mutex::new(writer));
-        Ok(Self { writer, reader: None, checkpoints: None, accounts, tallies, _lock: None })
+        Ok(Self::on(writer, BotAccounts::default(), Arc::default(), None))
+    }
+
+    /// With one connection for everything.
+    fn on(
+        writer: Arc<Mutex<SqliteConnection>>,
+        accounts: BotAccounts,
+        tallies: Arc<Tallies>,
+        lock: Option<File>,
+    ) -> Self {
+        let (reader, checkpoints, path, hearer) = (None, None, None, None);
+        let auditor = OnceCell::new();
+        Self { writer, reader, checkpoints, accounts, tallies, path, auditor, hearer, _lock: lock }
+    }
+
+    /// Checks the ledgers that a commit touched, right after it, and tells what does not hold: for
+    /// tests and transcripts, since it costs more than the commit.
+    #[must_use]
+    pub fn audited(mut self, hearer: Hearer) -> Self {
+        self.hearer = Some(hearer);
+        self
+    }
+
+    /// The connection for checks, which take long: nobody else waits for it.
+    async fn auditor(&self) -> Result<&Mutex<SqliteConnection>, StoreError> {
+        let Some(path) = &self.path else { return Ok(&self.writer) };
+        let open = || async {
+            let options = SqliteConnectOptions::new().filename(path).read_only(true);
+            connect(options).await.map(Mutex::new)
+        };
+        self.auditor.get_or_try_init(open).await
     }
 
     /// The connection for questions.
@@ -215,6 +253,14 @@ impl Store for Sqlite {
         Box::pin(async {
             let mut writer = self.writer.lock().await;
             commit::commit(&mut writer, &self.accounts, &self.tallies, batch).await?;
+            if let Some(hearer) = &self.hearer {
+                for id in commit::ledgers_of(batch) {
+                    let audit = verify::audit(&mut writer, id).await?;
+                    if !audit.broken.is_empty() {
+                        hearer(&audit.broken);
+                    }
+                }
+            }
             self.checkpoints.iter().for_each(|checkpoints| checkpoints.committed(batch.len()));
             Ok(())
         })
@@ -258,18 +304,16 @@ impl Store for Sqlite {
         take: i64,
     ) -> BoxFuture<'_, Result<Vec<PointsEntry>, StoreError>> {
         Box::pin(async move {
-            read::points_log(&mut *self.reader().await, community, person, skip, take).await
+            ledger::points_log(&mut *self.reader().await, community, person, skip, take).await
         })
     }
 
-    fn transfer_amount<'a>(
+    fn transfer<'a>(
         &'a self,
         community: CommunityId,
-        key: &'a str,
-    ) -> BoxFuture<'a, Result<Option<i64>, StoreError>> {
-        Box::pin(
-            async move { read::transfer_amount(&mut *self.reader().await, community, key).await },
-        )
+        by: &'a TransferBy,
+    ) -> BoxFuture<'a, Result<Option<StoredTransfer>, StoreError>> {
+        Box::pin(async move { ledger::transfer(&mut *self.reader().await, community, by).await })
     }
 
     fn score_facts(
@@ -345,7 +389,8 @@ impl Store for Sqlite {
             self.tallies.write_all(&mut writer).await?;
             let touched = commit::housekeep(&mut writer, texts_before, keys_before).await?;
             let posted_before = texts_before.min(keys_before) - POSTED_KEPT_MS;
-            Ok(touched + news::forget(&mut writer, keys_before, posted_before).await?)
+            let counts = ledger::forget(&mut writer, keys_before).await?;
+            Ok(touched + counts + news::forget(&mut writer, keys_before, posted_before).await?)
         })
     }
 
@@ -386,7 +431,35 @@ impl Store for Sqlite {
     }
 
     fn verify(&self) -> BoxFuture<'_, Result<Verification, StoreError>> {
-        Box::pin(async { verify::verify(&mut *self.reader().await).await })
+        Box::pin(async { verify::verify(&mut *self.auditor().await?.lock().await).await })
+    }
+
+    fn audit(&self, community: CommunityId) -> BoxFuture<'_, Result<LedgerAudit, StoreError>> {
+        Box::pin(async move {
+            verify::audit(&mut *self.auditor().await?.lock().await, community).await
+        })
+    }
+
+    fn dump(
+        &self,
+        community: CommunityId,
+        take: i64,
+    ) -> BoxFuture<'_, Result<LedgerDump, StoreError>> {
+        Box::pin(async move {
+            ledger::dump(&mut *self.auditor().await?.lock().await, community, take).await
+        })
+    }
+
+    fn freeze<'a>(&'a self, row: &'a FreezeRow) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async { ledger::freeze(&mut *self.writer.lock().await, row).await })
+    }
+
+    fn frozen(&self) -> BoxFuture<'_, Result<Vec<FreezeRow>, StoreError>> {
+        Box::pin(async { ledger::frozen(&mut *self.reader().await).await })
+    }
+
+    fn thaw(&self, community: CommunityId) -> BoxFuture<'_, Result<bool, StoreError>> {
+        Box::pin(async move { ledger::thaw(&mut *self.writer.lock().await, community).await })
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {
