@@ -12,9 +12,9 @@ use qundao::clock::{Clock, SystemClock, TimeMs};
 use qundao::effect::{Delivery, Destination};
 use qundao::id::{CommunityId, PersonId, Ref, ScriptName, TimerId};
 use qundao::store::{
-    CommunityRows, EventRow, NewsItemRow, NewsRows, NewsSourceRow, PacketRows, PointsEntry,
-    RoutineRow, RoutineTimer, RunOutcome, Start, Store, StoreError, StoreHealth, Verification,
-    Write,
+    CommunityRows, EventRow, FreezeRow, LedgerAudit, LedgerDump, NewsItemRow, NewsRows,
+    NewsSourceRow, PacketRows, PointsEntry, RoutineRow, RoutineTimer, RunOutcome, Start, Store,
+    StoreError, StoreHealth, StoredTransfer, TransferBy, Verification, Write,
 };
 use tokio::sync::oneshot;
 use world::{Platform, Setup, in_time, message, number, peek, script, seed, shipped, sqlite};

@@ -28,8 +28,8 @@ impl Turn {
             Some(AccountKey::Escrow(packet)) => packet.0.into(),
             _ => Value::Unit,
         };
-        let with = match &entry.other {
-            Some(AccountKey::Member(other)) => self.name_of(*other).into(),
+        let other = match &entry.other {
+            Some(AccountKey::Member(person)) => self.name_of(*person).into(),
             Some(AccountKey::Campaign(n)) => self.campaign_name(*n).into(),
             _ => Value::Unit,
         };
@@ -41,7 +41,7 @@ impl Turn {
             ("reason", self.reason(&entry.reason).into()),
             ("by", by.map_or(Value::Unit, |actor| self.name_of(actor).into())),
             ("packet", packet),
-            ("with", with),
+            ("other", other),
             ("corrects", entry.corrects.map_or(Value::Unit, |id| id.0.into())),
             ("held", entry.is_held.into()),
         ])

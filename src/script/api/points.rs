@@ -89,7 +89,7 @@ pub(super) static ROWS: &[Row] = &[
         "log",
         &[par("member", Ty::Member), opt("page", Ty::Int)],
         Ty::Array,
-        "A member's last transfers, newest first, five a page, each `#{ id, at, delta, reason, code, by, with, packet, corrects, held }`; what is set aside is `held`, so that they sum to the balance; pages from 1.",
+        "A member's last transfers, newest first, five a page, each `#{ id, at, delta, reason, code, by, other, packet, corrects, held }`; what is set aside is `held`, so that they sum to the balance; pages from 1.",
     ),
     Row::host(
         "points",
