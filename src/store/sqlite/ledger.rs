@@ -80,7 +80,7 @@ pub(super) async fn transfer(
     }))
 }
 
-/// What is set aside counts until it is settled or given back, so that the lines sum to what can be
+/// What was set aside for is what it is settled for. What is set aside counts until it is settled or given back, so that the lines sum to what can be
 /// spent.
 pub(super) async fn points_log(
     db: &mut SqliteConnection,
@@ -92,9 +92,9 @@ pub(super) async fn points_log(
     let sql = "WITH mine AS (SELECT id FROM ledger_account
           WHERE community = $1 AND kind = 'member' AND owner = $2)
         SELECT t.id, t.at, CASE WHEN t.credit = (SELECT id FROM mine) THEN t.amount
-          ELSE -t.amount END, t.code, t.reason, t.actor, o.kind, o.owner, t.corrects,
-          t.kind = 'pending'
-        FROM ledger_transfer t JOIN ledger_account o
+          ELSE -t.amount END, coalesce(p.code, t.code), coalesce(p.reason, t.reason), t.actor,
+          o.kind, o.owner, t.corrects, t.kind = 'pending'
+        FROM ledger_transfer t LEFT JOIN ledger_transfer p ON p.id = t.pending JOIN ledger_account o
           ON o.id = CASE WHEN t.credit = (SELECT id FROM mine) THEN t.debit ELSE t.credit END
         WHERE t.id IN (SELECT id FROM ledger_transfer WHERE debit = (SELECT id FROM mine)
             AND (kind IN('post','post_pending') OR kind = 'pending' AND NOT EXISTS(
