@@ -12,9 +12,10 @@ use qundao::clock::{Clock, SystemClock, TimeMs};
 use qundao::effect::{Delivery, Destination};
 use qundao::id::{CommunityId, PersonId, Ref, ScriptName, TimerId};
 use qundao::store::{
-    CommunityRows, DecisionRow, DeliveryCount, DeliveryQuery, EventRow, NewsItemRow, NewsRows,
-    NewsSourceRow, PacketRows, PointsEntry, Restored, RoutineRow, RoutineTimer, RunOutcome, Start,
-    Store, StoreError, StoreHealth, Verification, Write,
+    CommunityRows, DecisionRow, DeliveryCount, DeliveryQuery, EventRow, FreezeRow, LedgerAudit,
+    LedgerDump, NewsItemRow, NewsRows, NewsSourceRow, PacketRows, PointsEntry, Restored,
+    RoutineRow, RoutineTimer, RunOutcome, Start, Store, StoreError, StoreHealth, StoredTransfer,
+    TransferBy, Verification, Write,
 };
 use tokio::sync::oneshot;
 use world::{Platform, Setup, in_time, message, number, peek, script, seed, shipped, sqlite};
@@ -92,6 +93,18 @@ impl Store for Faulty {
     fn verify(&self) -> BoxFuture<'_, R<Verification>> {
         self.inner.verify()
     }
+    fn audit(&self, community: CommunityId) -> BoxFuture<'_, R<LedgerAudit>> {
+        self.inner.audit(community)
+    }
+    fn dump(&self, community: CommunityId, take: i64) -> BoxFuture<'_, R<LedgerDump>> {
+        self.inner.dump(community, take)
+    }
+    fn frozen(&self) -> BoxFuture<'_, R<Vec<FreezeRow>>> {
+        self.inner.frozen()
+    }
+    fn thaw(&self, community: CommunityId) -> BoxFuture<'_, R<bool>> {
+        self.inner.thaw(community)
+    }
     fn health(&self, since: TimeMs) -> BoxFuture<'_, R<StoreHealth>> {
         self.inner.health(since)
     }
@@ -132,7 +145,8 @@ impl Store for Faulty {
         score_log(community: CommunityId, person: PersonId, take: i64)
             -> R<Vec<qundao::store::ScoreEntryRow>>;
         persons(accounts: &'a [Ref]) -> R<Vec<Option<PersonId>>>;
-        transfer_amount(community: CommunityId, key: &'a str) -> R<Option<i64>>;
+        transfer(community: CommunityId, by: &'a TransferBy) -> R<Option<StoredTransfer>>;
+        freeze(row: &'a FreezeRow) -> R<()>;
         timers_of(scripts: &'a [ScriptName], except: &'a str)
             -> R<Vec<(TimeMs, TimerId, CommunityId)>>;
         slot_of(to: &'a Destination, message: &'a str) -> R<Option<String>>;

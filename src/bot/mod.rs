@@ -1,5 +1,6 @@
 //! The bot: every part wired together, started and stopped as one.
 
+mod auditor;
 pub mod gauge;
 mod condemn;
 mod planned;

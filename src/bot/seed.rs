@@ -84,14 +84,11 @@ impl Bot {
         if seed.points <= 0 {
             return Ok(());
         }
+        let (from, to) = (AccountKey::Mint, AccountKey::Member(person));
         let posting = Posting {
-            debit: AccountKey::Mint,
-            credit: AccountKey::Member(person),
-            amount: seed.points,
-            pending: false,
-            key: format!("seed:{person}"),
             code: "seed".to_owned(),
             reason: "points.reason.seed".to_owned(),
+            ..Posting::new(from, to, seed.points, format!("seed:{person}"))
         };
         let cause = Cause { event, actor: None, at: self.clock.now() };
         let mut undo = Vec::new();

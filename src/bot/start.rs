@@ -46,6 +46,7 @@ impl Bot {
             platforms: adapters.iter().map(platform).collect(),
             limits: RwLock::new(Arc::new(config.limits.clone())),
             words: RwLock::new(Arc::new(words)),
+            frozen: RwLock::new(start.frozen.iter().copied().collect()),
             desk: Arc::default(),
             secret,
             restored_at: start.restored_at.unwrap_or(TimeMs::MIN),
@@ -185,7 +186,8 @@ impl Bot {
             tasks.push(tokio::spawn(attend.run(incidents)));
         }
         let door = Arc::new(door);
-        let bot = Self {
+        let (stop, ended) = (CancellationToken::new(), CancellationToken::new());
+        let mut bot = Self {
             clock,
             door,
             gauge,
@@ -205,6 +207,7 @@ impl Bot {
             tasks,
             adapters: Vec::new(),
         };
+        bot.tasks.push(tokio::spawn(bot.auditor().run()));
         for adapter in &adapters {
             remind(&**adapter, &bot.world, &*bot.store).await?;
         }

@@ -195,7 +195,14 @@ pub async fn community_names(
 /// # Errors
 /// The store cannot be opened.
 pub async fn verify_ledger(config: &Config) -> anyhow::Result<Verification> {
-    let store = open_store(config).await?;
+    let store = match open_store(config).await {
+        // Beside a bot that runs, a look is enough.
+        Err(StoreError::InUse(why)) => match look_at_store(config).await? {
+            Some(store) => Arc::new(store),
+            None => anyhow::bail!("{why}"),
+        },
+        opened => opened?,
+    };
     let found = store.verify().await?;
     store.close().await;
     Ok(found)

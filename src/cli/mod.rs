@@ -138,6 +138,16 @@ pub enum Command {
 pub enum LedgerCommand {
     /// Check that every entry balances and every balance is the sum of its entries · 核对
     Verify,
+    /// Let points move again in a community whose ledger was frozen; checks it first · 解冻
+    Thaw {
+        /// Which: the id of config.toml, or the reference of its group
+        community: String,
+    },
+    /// Print a red packet with all that an outside check needs · 红包的全部数据
+    Packet {
+        /// Its number
+        id: i64,
+    },
 }
 
 /// What to do about deliveries of which nobody knows whether they arrived.
@@ -214,7 +224,11 @@ impl Args {
             Some(Command::Backup { file }) => backup::run(&self, file),
             Some(Command::Check) => check::run(&self),
             Some(Command::Test { files, accept }) => test::run(&self, files, *accept),
-            Some(Command::Ledger { command: LedgerCommand::Verify }) => ledger::verify(&self),
+            Some(Command::Ledger { command }) => match command {
+                LedgerCommand::Verify => ledger::verify(&self),
+                LedgerCommand::Thaw { community } => ledger::thaw(&self, community),
+                LedgerCommand::Packet { id } => ledger::packet(&self, *id),
+            },
             Some(Command::Schedule { next }) => schedule::run(&self, *next),
             Some(Command::Runs { last }) => runs::run(&self, *last),
             Some(Command::Deliveries { last, state, command }) => match command {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::score::{CoreFan, Gate, Kind, Move, Moved, Ratio, Reviewed, Score};
 use super::{Checkin, Community, Member, Rules, Scope, Warning};
 use crate::id::{AccountId, CommunityId, PacketId, PersonId, ScriptName, TransferId};
-use crate::ledger::{Account, AccountKey, Hold, Mode, Packet, PacketState, Share};
+use crate::ledger::{Account, AccountKey, Hold, Mode, Packet, PacketState, QuotaKind, Share};
 use crate::news::{Bigrams, ItemId, Posted};
 use crate::store::{CommunityRows, CoreFanRow, FanReviewRow, PacketRows, RelationRow, ScoreRow};
 
@@ -23,7 +23,13 @@ impl Community {
                 member.warnings.push(Warning { at: row.at, weight: row.weight });
             }
         }
-        restore_ledger(&mut community, &rows.accounts, &rows.holds);
+        restore_ledger(&mut community, &rows.accounts, &rows.holds, &rows.lots);
+        for (day, kind, owner, amount) in &rows.quotas {
+            if let Some(kind) = QuotaKind::parse(kind) {
+                community.quotas.restore((*day, kind, *owner), *amount);
+            }
+        }
+        community.campaigns = rows.campaigns.into_iter().map(|(n, name)| (name, n)).collect();
         for row in rows.packets {
             let packet = packet_from_rows(row);
             community.packets.insert(packet.id, packet);
@@ -114,6 +120,7 @@ fn restore_ledger(
     community: &mut Community,
     accounts: &[(i64, String, i64, i64, i64, i64, i64)],
     holds: &[(i64, i64, i64, i64)],
+    lots: &[(i64, i64, i64)],
 ) {
     let mut keys: HashMap<i64, AccountKey> = HashMap::new();
     for (id, kind, owner, debits, credits, debits_pending, credits_pending) in accounts {
@@ -132,6 +139,11 @@ fn restore_ledger(
         if let (Some(debit), Some(credit)) = (keys.get(debit), keys.get(credit)) {
             let hold = Hold { debit: debit.clone(), credit: credit.clone(), amount: *amount };
             community.ledger.restore_hold(TransferId(*id), hold);
+        }
+    }
+    for (account, expires_at, amount) in lots {
+        if let Some(key) = keys.get(account) {
+            community.ledger.restore_lot(key.clone(), *expires_at, *amount);
         }
     }
 }
@@ -160,6 +172,7 @@ pub fn packet_from_rows(rows: PacketRows) -> Packet {
         seed,
         commitment: row.commitment,
         created_at: row.created_at,
+        opens_at: row.opens_at,
         expires_at: row.expires_at,
         state: match row.state.as_str() {
             "exhausted" => PacketState::Exhausted,

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use crate::clock::TimeMs;
 use crate::id::{CommunityId, GroupId, PacketId, PersonId, Ref, ScriptName, TimerId};
-use crate::ledger::{AccountKey, Ledger, Packet};
+use crate::ledger::{AccountKey, Ledger, Packet, Quotas};
 use crate::news::{ItemId, Posted};
 use crate::store::{RoutineRow, RunRow, TimerRow};
 use crate::value::{MemberView, Value};
@@ -109,6 +109,10 @@ pub struct Community {
     pub accounts: HashMap<Ref, PersonId>,
     /// Points.
     pub ledger: Ledger,
+    /// What was counted against the caps of the latest days.
+    pub quotas: Quotas,
+    /// Budgets: the number of each, by name.
+    pub campaigns: BTreeMap<String, i64>,
     /// Packets that are open, and the last that ended.
     pub packets: BTreeMap<PacketId, Packet>,
     /// News that was posted here.
@@ -160,6 +164,8 @@ impl Community {
             size: 0,
             accounts: HashMap::new(),
             ledger: Ledger::default(),
+            quotas: Quotas::default(),
+            campaigns: BTreeMap::new(),
             packets: BTreeMap::new(),
             posted: HashMap::new(),
             checkins: HashMap::new(),

@@ -154,6 +154,10 @@ pub struct Limits {
     pub commands: u32,
     /// The period of `commands`, s.
     pub commands_period_s: i64,
+    /// Points issued in one community in a day.
+    pub points_minted_day: i64,
+    /// Points issued to one member in a day.
+    pub points_member_day: i64,
     /// Timers of one script in one community.
     pub timers: usize,
     /// Bytes that one script may keep in one community.
@@ -182,6 +186,8 @@ impl Default for Limits {
             reply_expires_s: 600,
             commands: 5,
             commands_period_s: 10,
+            points_minted_day: 1_000_000,
+            points_member_day: 100_000,
             timers: 1000,
             state_bytes: 1024 * 1024,
             breaker_failures: 3,

@@ -14,7 +14,7 @@ use crate::event::{Actor, Element, Envelope, Event, EventKind, KeyQuality, Tick}
 use crate::id::{CommunityId, EventId, PersonId, Ref, ScriptName, TimerId};
 use crate::script::protocol::{EventView, Frame, GroupView, Work};
 use crate::store::PersonRow;
-use crate::turn::{EXPIRED, LOOK, RoutineDue, Turn};
+use crate::turn::{EXPIRED, LOOK, LOTS_DUE, RoutineDue, Turn};
 use crate::value::Value;
 
 impl Lanes {
@@ -213,6 +213,10 @@ fn base(turn: &mut Turn, config: &Config, has_posts: &dyn Fn(EventId) -> bool) -
             }
             if tick.name == EXPIRED {
                 return turn.expire_packet(&tick.data).map_or(Base::Nothing, Base::Data);
+            }
+            if tick.name == LOTS_DUE {
+                turn.expire_lots();
+                return Base::Nothing;
             }
             return Base::Data(tick.data.clone());
         }

@@ -7,7 +7,7 @@ use super::{InTurn, Lanes, Message, Phase, Waiting};
 use crate::effect::{DeliveryState, Destination};
 use crate::id::CommunityId;
 use crate::script::protocol::HostCalls as _;
-use crate::store::{DeliveryQuery, Store, StoreError};
+use crate::store::{DeliveryQuery, Store, StoreError, TransferBy};
 use crate::turn::{DOUBTFUL_MAX, Fetched, Need, Turn};
 
 /// A turn that needs more than this asks for something new each time it runs.
@@ -87,6 +87,10 @@ async fn ask(
         }
         Need::ScoreLog { person, take } => {
             store.score_log(community, *person, *take).await.map(Fetched::ScoreLog)
+        }
+        Need::Transfer(id) => {
+            let by = TransferBy::Id(*id);
+            store.transfer(community, &by).await.map(Fetched::Transfer)
         }
         Need::Packet(id) => store.packet(community, *id).await.map(Fetched::Packet),
         Need::DoubtfulDeliveries => {

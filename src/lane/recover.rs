@@ -11,8 +11,9 @@ use crate::community::Community;
 use crate::effect::{Answers, Call, Delivery, DeliveryState, Destination, Policy};
 use crate::event::Element;
 use crate::id::CommunityId;
+use crate::ledger::Content;
 use crate::report::Line;
-use crate::store::{EventState, Store, StoreError, TurnRows};
+use crate::store::{EventState, Store, StoreError, TransferBy, TurnRows};
 use crate::text::text;
 use crate::turn::event_row;
 use crate::value::ValueMap;
@@ -20,8 +21,8 @@ use crate::value::ValueMap;
 /// A community with what was found about doubtful keys.
 pub struct Loaded {
     community: Box<Community>,
-    /// Keys of transfers that exist, with their amounts.
-    keys: Vec<(String, i64)>,
+    /// Keys of transfers that exist, with what they stand for.
+    keys: Vec<(String, Content)>,
 }
 
 /// Refusals after which an event is set aside.
@@ -54,8 +55,8 @@ impl Lanes {
     pub(super) fn loaded(&mut self, id: CommunityId, loaded: Loaded) {
         let Some(lane) = self.lanes.get_mut(&id) else { return };
         let Loaded { mut community, keys } = loaded;
-        for (key, amount) in keys {
-            community.ledger.note_key(key, amount);
+        for (key, content) in keys {
+            community.ledger.note_key(key, content);
         }
         lane.phase = Phase::Ready(community);
         self.step(id);
@@ -180,8 +181,8 @@ async fn load(
     let rows = store.community(id).await?;
     let mut keys = Vec::new();
     for key in doubtful {
-        if let Some(amount) = store.transfer_amount(id, key).await? {
-            keys.push((key.clone(), amount));
+        if let Some(found) = store.transfer(id, &TransferBy::Key(key.clone())).await? {
+            keys.push((key.clone(), found.content()));
         }
     }
     Ok(Loaded { community: Box::new(Community::from_rows(id, rows)), keys })

@@ -6,190 +6,30 @@
 //! (<https://docs.tigerbeetle.com/coding/data-modeling/>): immutable transfers, pending ones that
 //! are posted or voided once, corrections as new transfers.
 
+mod account;
+mod lot;
 mod packet;
+mod quota;
 mod split;
+mod transfer;
 
+pub use account::{Account, AccountKey};
+pub use lot::Lots;
 pub use packet::{Claim, Mode, Packet, PacketState, Share};
+pub use quota::{QUOTA_DAYS, QuotaKey, QuotaKind, Quotas};
 pub use split::{SplitError, commitment, split_equal, split_lucky};
+pub use transfer::{Cause, Content, Hold, Numbers, Posting, Transfer, TransferKind};
 
 use std::collections::HashMap;
 
-use serde::{Deserialize, Serialize};
-
 use crate::clock::TimeMs;
-use crate::id::{AccountId, EventId, PacketId, PersonId, TransferId};
+use crate::id::TransferId;
 use crate::refusal::Refusal;
 
 /// Largest amount of one transfer.
 pub const AMOUNT_MAX: i64 = 1_000_000_000;
 /// Largest balance of one account; fits JSON's 2⁵³ with room.
 pub const BALANCE_MAX: i64 = 1_000_000_000_000;
-
-/// Whose account.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum AccountKey {
-    /// A member's points.
-    Member(PersonId),
-    /// Points set aside in a red packet.
-    Escrow(PacketId),
-    /// Where points come from; the only account below zero.
-    Mint,
-    /// Where spent points go.
-    Burn,
-}
-
-impl AccountKey {
-    /// The kind and owner, as the database has them.
-    pub fn columns(&self) -> (&'static str, i64) {
-        match self {
-            Self::Member(person) => ("member", person.0),
-            Self::Escrow(packet) => ("escrow", packet.0),
-            Self::Mint => ("mint", 0),
-            Self::Burn => ("burn", 0),
-        }
-    }
-
-    /// Back from the database's columns.
-    pub fn from_columns(kind: &str, owner: i64) -> Option<Self> {
-        match kind {
-            "member" => Some(Self::Member(PersonId(owner))),
-            "escrow" => Some(Self::Escrow(PacketId(owner))),
-            "mint" => Some(Self::Mint),
-            "burn" => Some(Self::Burn),
-            _ => None,
-        }
-    }
-}
-
-/// An account with its totals; all of them only grow, except the pending ones.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Account {
-    /// Its number.
-    pub id: AccountId,
-    /// Everything that ever went out.
-    pub debits: i64,
-    /// Everything that ever came in.
-    pub credits: i64,
-    /// Set aside to go out.
-    pub debits_pending: i64,
-    /// Announced to come in.
-    pub credits_pending: i64,
-}
-
-impl Account {
-    /// A new account without movements.
-    pub fn new(id: AccountId) -> Self {
-        Self { id, debits: 0, credits: 0, debits_pending: 0, credits_pending: 0 }
-    }
-
-    /// What may be spent.
-    pub fn available(&self) -> i64 {
-        self.credits - self.debits - self.debits_pending
-    }
-}
-
-/// How a transfer moves value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum TransferKind {
-    /// At once.
-    Post,
-    /// Sets aside.
-    Pending,
-    /// Makes a pending one final.
-    PostPending,
-    /// Gives a pending one back.
-    VoidPending,
-}
-
-impl TransferKind {
-    /// The word in the database.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Post => "post",
-            Self::Pending => "pending",
-            Self::PostPending => "post_pending",
-            Self::VoidPending => "void_pending",
-        }
-    }
-}
-
-/// One movement of value; never changed, never deleted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Transfer {
-    /// Its number.
-    pub id: TransferId,
-    /// From.
-    pub debit: AccountId,
-    /// To.
-    pub credit: AccountId,
-    /// How much; always positive.
-    pub amount: i64,
-    /// How.
-    pub kind: TransferKind,
-    /// The pending transfer that this one resolves.
-    pub pending: Option<TransferId>,
-    /// One key for each cause: a second transfer with the same key cannot be.
-    pub key: String,
-    /// What for, one word: `grab`, `checkin`.
-    pub code: String,
-    /// What for, for people.
-    pub reason: String,
-    /// Who decided, where a person did.
-    pub actor: Option<PersonId>,
-    /// The turn.
-    pub event: EventId,
-    /// When, Unix ms.
-    pub at: TimeMs,
-}
-
-/// A transfer to be made.
-#[derive(Clone, Debug)]
-pub struct Posting {
-    /// From.
-    pub debit: AccountKey,
-    /// To.
-    pub credit: AccountKey,
-    /// How much.
-    pub amount: i64,
-    /// At once, or set aside.
-    pub pending: bool,
-    /// One key for each cause.
-    pub key: String,
-    /// One word.
-    pub code: String,
-    /// For people.
-    pub reason: String,
-}
-
-/// A hold that waits to be settled or released.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Hold {
-    /// From.
-    pub debit: AccountKey,
-    /// To.
-    pub credit: AccountKey,
-    /// How much.
-    pub amount: i64,
-}
-
-/// What the turn adds to a posting.
-#[derive(Clone, Copy, Debug)]
-pub struct Cause {
-    /// The turn.
-    pub event: EventId,
-    /// The person behind it.
-    pub actor: Option<PersonId>,
-    /// When, Unix ms.
-    pub at: TimeMs,
-}
-
-/// Numbers for new rows.
-pub trait Numbers {
-    /// The next account number.
-    fn account(&mut self) -> AccountId;
-    /// The next transfer number.
-    fn transfer(&mut self) -> TransferId;
-}
 
 /// One change, so that it can be undone.
 #[derive(Clone, Debug)]
@@ -202,6 +42,8 @@ pub enum LedgerUndo {
     Closed(TransferId, Hold),
     /// A key that was noted.
     Key(String),
+    /// What of an account expires, as it was.
+    Lots(AccountKey, Lots),
 }
 
 /// The ledger of one community.
@@ -209,9 +51,11 @@ pub enum LedgerUndo {
 pub struct Ledger {
     accounts: HashMap<AccountKey, Account>,
     holds: HashMap<TransferId, Hold>,
-    /// Keys used lately or reported by the database, with the amount they stand for. The
-    /// database knows them all; these spare a round trip.
-    keys: HashMap<String, i64>,
+    /// Accounts with points that expire.
+    lots: HashMap<AccountKey, Lots>,
+    /// Keys used lately or reported by the database, with what they stand for. The database knows
+    /// them all; these spare a round trip.
+    keys: HashMap<String, Content>,
 }
 
 /// Keys remembered before the oldest half is given up to the database alone.
@@ -228,9 +72,24 @@ impl Ledger {
         self.holds.insert(id, hold);
     }
 
+    /// Puts a lot back as the store has it.
+    pub fn restore_lot(&mut self, key: AccountKey, expires_at: TimeMs, amount: i64) {
+        self.lots.entry(key).or_default().restore(expires_at, amount);
+    }
+
     /// Notes a key that the database already has.
-    pub fn note_key(&mut self, key: String, amount: i64) {
-        self.keys.insert(key, amount);
+    pub fn note_key(&mut self, key: String, content: Content) {
+        self.keys.insert(key, content);
+    }
+
+    /// What of an account expires.
+    pub fn lots(&self, key: &AccountKey) -> Option<&Lots> {
+        self.lots.get(key)
+    }
+
+    /// Every account with points that expire.
+    pub fn all_lots(&self) -> impl Iterator<Item = (&AccountKey, &Lots)> {
+        self.lots.iter()
     }
 
     /// The account, if it exists.
@@ -248,10 +107,11 @@ impl Ledger {
         self.accounts.get(key).map_or(0, Account::available)
     }
 
-    /// Makes a transfer, or says that it was made before (`Ok(None)`: same key, same amount).
+    /// Makes a transfer, or says that it was made before (`Ok(None)`: same key, same content).
     ///
     /// # Errors
-    /// `bad_amount`, `not_enough` (with `need` and `have`), `too_much`, `key_reused`.
+    /// `bad_amount`, `not_enough` (with `need` and `have`), `too_much`, `key_reused` for a key that
+    /// stands for something else, which is a mistake of the caller.
     pub fn post(
         &mut self,
         numbers: &mut dyn Numbers,
@@ -265,8 +125,9 @@ impl Ledger {
         if posting.amount < 1 || posting.debit == posting.credit {
             return Err(Refusal::new("bad_amount").with("amount", posting.amount));
         }
+        let content = Content::of(&posting);
         match self.keys.get(&posting.key) {
-            Some(amount) if *amount == posting.amount => return Ok(None),
+            Some(known) if *known == content => return Ok(None),
             Some(_) => return Err(Refusal::new("key_reused").with("key", posting.key)),
             None => {}
         }
@@ -297,9 +158,12 @@ impl Ledger {
         }
         let kind = if posting.pending { TransferKind::Pending } else { TransferKind::Post };
         let transfer = transfer(id, &debit, &credit, &posting, kind, None, cause);
+        if !posting.pending {
+            self.move_lots(&posting, cause.at, undo);
+        }
         self.put(posting.debit, debit, undo);
         self.put(posting.credit, credit, undo);
-        self.remember(posting.key, posting.amount, undo);
+        self.remember(posting.key, content, undo);
         Ok(Some(transfer))
     }
 
@@ -327,15 +191,12 @@ impl Ledger {
             debit.debits += hold.amount;
             credit.credits += hold.amount;
         }
-        let posting = Posting {
-            debit: hold.debit.clone(),
-            credit: hold.credit.clone(),
-            amount: hold.amount,
-            pending: false,
-            key: format!("hold:{pending}"),
-            code: if settle { "settle" } else { "release" }.to_owned(),
-            reason: String::new(),
-        };
+        let (from, to, key) = (hold.debit.clone(), hold.credit.clone(), format!("hold:{pending}"));
+        let code = if settle { "settle" } else { "release" }.to_owned();
+        let posting = Posting { code, ..Posting::new(from, to, hold.amount, key) };
+        if settle {
+            self.move_lots(&posting, cause.at, undo);
+        }
         let kind = if settle { TransferKind::PostPending } else { TransferKind::VoidPending };
         let id = numbers.transfer();
         let made = transfer(id, &debit, &credit, &posting, kind, Some(pending), cause);
@@ -362,6 +223,36 @@ impl Ledger {
             LedgerUndo::Key(key) => {
                 self.keys.remove(&key);
             }
+            LedgerUndo::Lots(key, before) => self.set_lots(key, before),
+        }
+    }
+
+    /// Points take their expiry with them, or get the one that the posting gives.
+    fn move_lots(&mut self, posting: &Posting, now: TimeMs, undo: &mut Vec<LedgerUndo>) {
+        let mut pieces = Vec::new();
+        if let Some(before) = self.lots.get(&posting.debit).filter(|lots| !lots.is_empty()) {
+            let (before, mut lots) = (before.clone(), before.clone());
+            pieces = lots.take(posting.amount);
+            undo.push(LedgerUndo::Lots(posting.debit.clone(), before));
+            self.set_lots(posting.debit.clone(), lots);
+        }
+        if let Some(expires_at) = posting.expires_at {
+            pieces = vec![(expires_at, posting.amount)];
+        }
+        if !pieces.is_empty() && posting.credit.has_lots() {
+            let before = self.lots.get(&posting.credit).cloned().unwrap_or_default();
+            let mut lots = before.clone();
+            lots.add(&pieces, now);
+            undo.push(LedgerUndo::Lots(posting.credit.clone(), before));
+            self.set_lots(posting.credit.clone(), lots);
+        }
+    }
+
+    fn set_lots(&mut self, key: AccountKey, lots: Lots) {
+        if lots.is_empty() {
+            self.lots.remove(&key);
+        } else {
+            self.lots.insert(key, lots);
         }
     }
 
@@ -374,11 +265,11 @@ impl Ledger {
         undo.push(LedgerUndo::Account(key, before));
     }
 
-    fn remember(&mut self, key: String, amount: i64, undo: &mut Vec<LedgerUndo>) {
+    fn remember(&mut self, key: String, content: Content, undo: &mut Vec<LedgerUndo>) {
         if self.keys.len() >= KEYS_REMEMBERED {
             self.keys.clear();
         }
-        self.keys.insert(key.clone(), amount);
+        self.keys.insert(key.clone(), content);
         undo.push(LedgerUndo::Key(key));
     }
 }
@@ -405,5 +296,8 @@ fn transfer(
         actor: cause.actor,
         event: cause.event,
         at: cause.at,
+        corrects: posting.corrects,
+        expires_at: posting.expires_at,
+        day: posting.day,
     }
 }

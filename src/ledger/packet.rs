@@ -5,9 +5,14 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::{commitment, split_equal, split_lucky};
 use crate::clock::TimeMs;
 use crate::id::{GroupId, PacketId, PersonId};
+use crate::planted::{self, Bug};
 use crate::refusal::Refusal;
+
+/// Nobody reads a message and answers it within this time, ms.
+const QUICK_MS: i64 = 300;
 
 /// How a packet is cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,6 +85,8 @@ pub struct Packet {
     pub commitment: String,
     /// When it was sent, Unix ms.
     pub created_at: TimeMs,
+    /// It can be grabbed from then on, Unix ms.
+    pub opens_at: TimeMs,
     /// From then on it is refunded, Unix ms.
     pub expires_at: TimeMs,
     /// Where it stands.
@@ -139,6 +146,31 @@ impl Packet {
         best
     }
 
+    /// Whether a share was taken faster than anybody can read.
+    pub fn was_quick(&self, person: PersonId) -> bool {
+        let visible_at = self.created_at.max(self.opens_at);
+        let mut shares = self.shares[..self.claimed].iter().filter_map(|share| share.taken);
+        shares.any(|(by, at)| by == person && at - visible_at < QUICK_MS)
+    }
+
+    /// When this person took her share.
+    pub fn taken_at(&self, person: PersonId) -> Option<TimeMs> {
+        let mut shares = self.shares[..self.claimed].iter().filter_map(|share| share.taken);
+        shares.find(|(by, _)| *by == person).map(|(_, at)| at)
+    }
+
+    /// Whether the seed gives the shares that were cut, and both the published commitment.
+    pub fn is_as_committed(&self) -> bool {
+        let count = self.shares.len() as i64;
+        let cut = match self.mode {
+            Mode::Lucky => split_lucky(self.total, count, &self.seed),
+            Mode::Equal => split_equal(self.total, count),
+        };
+        let amounts: Vec<i64> = self.shares.iter().map(|share| share.amount).collect();
+        cut.is_ok_and(|cut| cut == amounts)
+            && commitment(&self.seed, self.total, &amounts) == self.commitment
+    }
+
     /// Whether it must go back at this moment.
     pub fn is_due(&self, now: TimeMs) -> bool {
         self.state == PacketState::Open && now >= self.expires_at
@@ -147,13 +179,15 @@ impl Packet {
     /// Assigns the next share. The caller moves the points.
     ///
     /// # Errors
-    /// `already`, `empty`, `expired`, `own`, `too_new`, `elsewhere`: first what the member can do
-    /// nothing about any more.
+    /// `already`, `empty`, `expired`, `own`, `too_new`, `not_open`, `elsewhere`: first what the member
+    /// can do nothing about any more.
     pub fn grab(&mut self, claim: Claim) -> Result<i64, Refusal> {
         if claim.group != self.group {
             return Err(Refusal::new("elsewhere"));
         }
-        if let Some(amount) = self.share_of(claim.person) {
+        if let Some(amount) = self.share_of(claim.person)
+            && !planted::has(Bug::GrabTwice)
+        {
             return Err(Refusal::new("already").with("amount", amount));
         }
         if self.state == PacketState::Exhausted {
@@ -168,6 +202,10 @@ impl Packet {
         if claim.member_for_ms > 0 && claim.joined_at + claim.member_for_ms > self.created_at {
             let hours = (claim.member_for_ms + 3_599_999) / 3_600_000;
             return Err(Refusal::new("too_new").with("hours", hours));
+        }
+        if claim.at < self.opens_at {
+            let seconds = (self.opens_at - claim.at + 999) / 1000;
+            return Err(Refusal::new("not_open").with("seconds", seconds));
         }
         let share = &mut self.shares[self.claimed];
         share.taken = Some((claim.person, claim.at));

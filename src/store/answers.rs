@@ -19,6 +19,12 @@ pub struct CommunityRows {
     pub accounts: Vec<(i64, String, i64, i64, i64, i64, i64)>,
     /// Open holds: `(transfer, debit account, credit account, amount)`.
     pub holds: Vec<(i64, i64, i64, i64)>,
+    /// What expires: `(account, expires_at, amount)`.
+    pub lots: Vec<(i64, i64, i64)>,
+    /// What was counted in the latest days: `(day, kind, owner, amount)`.
+    pub quotas: Vec<(i64, String, i64, i64)>,
+    /// Budgets: `(n, name)`.
+    pub campaigns: Vec<(i64, String)>,
     /// Packets that are open or ended lately.
     pub packets: Vec<PacketRows>,
     /// The latest check-in of each member.
@@ -84,6 +90,8 @@ pub struct Start {
     pub timers: Vec<DueTimer>,
     /// Communities in which events wait.
     pub waiting: Vec<CommunityId>,
+    /// Communities whose ledger is frozen.
+    pub frozen: Vec<CommunityId>,
     /// Highest number in use of each kind, in the order of [`NUMBERED`]; after a restore at least
     /// as high as any that was given before it.
     pub numbers: Vec<i64>,
@@ -115,21 +123,6 @@ pub const NUMBERED: [&str; 9] = [
     "delivery",
 ];
 
-/// A movement of points, as 积分明细 shows it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PointsEntry {
-    /// When, Unix ms.
-    pub at: TimeMs,
-    /// By how much.
-    pub delta: i64,
-    /// One word.
-    pub code: String,
-    /// For people.
-    pub reason: String,
-    /// Who decided.
-    pub actor: Option<PersonId>,
-}
-
 /// What the people who run the bot should know of their database.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct StoreHealth {
@@ -145,6 +138,8 @@ pub struct StoreHealth {
     pub unknown: i64,
     /// Commands that were left undone because too much came in.
     pub left_undone: i64,
+    /// Communities whose ledger is frozen.
+    pub frozen: i64,
 }
 
 /// Result of a check of the ledger.

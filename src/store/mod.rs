@@ -6,6 +6,7 @@
 
 mod answers;
 mod delivery_rows;
+mod ledger_rows;
 mod news_rows;
 mod rows;
 mod score_rows;
@@ -13,6 +14,7 @@ pub mod sqlite;
 
 pub use answers::*;
 pub use delivery_rows::*;
+pub use ledger_rows::*;
 pub use news_rows::*;
 pub use rows::*;
 pub use score_rows::*;
@@ -104,12 +106,12 @@ pub trait Store: Send + Sync {
         take: i64,
     ) -> BoxFuture<'_, Result<Vec<PointsEntry>, StoreError>>;
 
-    /// The amount of the transfer with this key, if there is one.
-    fn transfer_amount<'a>(
+    /// One transfer, if there is one.
+    fn transfer<'a>(
         &'a self,
         community: CommunityId,
-        key: &'a str,
-    ) -> BoxFuture<'a, Result<Option<i64>, StoreError>>;
+        by: &'a TransferBy,
+    ) -> BoxFuture<'a, Result<Option<StoredTransfer>, StoreError>>;
 
     /// What an evaluation of core fans needs, since a day.
     fn score_facts(
@@ -216,8 +218,27 @@ pub trait Store: Send + Sync {
     /// What waits, was set aside, or could not be delivered since then.
     fn health(&self, since: TimeMs) -> BoxFuture<'_, Result<StoreHealth, StoreError>>;
 
-    /// Checks every invariant of the ledger, and the database file itself.
+    /// Checks every invariant of every ledger, and the database file itself.
     fn verify(&self) -> BoxFuture<'_, Result<Verification, StoreError>>;
+
+    /// Checks every invariant of one ledger, and holds nobody up meanwhile.
+    fn audit(&self, community: CommunityId) -> BoxFuture<'_, Result<LedgerAudit, StoreError>>;
+
+    /// Rows of one ledger for people, of transfers the latest `take`.
+    fn dump(
+        &self,
+        community: CommunityId,
+        take: i64,
+    ) -> BoxFuture<'_, Result<LedgerDump, StoreError>>;
+
+    /// Notes that a ledger is frozen; one that was before stays as it is.
+    fn freeze<'a>(&'a self, row: &'a FreezeRow) -> BoxFuture<'a, Result<(), StoreError>>;
+
+    /// Ledgers that are frozen.
+    fn frozen(&self) -> BoxFuture<'_, Result<Vec<FreezeRow>, StoreError>>;
+
+    /// Lets a ledger move again; whether it was frozen.
+    fn thaw(&self, community: CommunityId) -> BoxFuture<'_, Result<bool, StoreError>>;
 
     /// Finishes and closes.
     fn close(&self) -> BoxFuture<'_, ()>;

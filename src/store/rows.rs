@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::ScoreRows;
+use super::{LedgerRows, ScoreRows};
 use crate::clock::TimeMs;
 use crate::community::score::Mark;
 use crate::effect::{Delivery, DeliveryState};
@@ -67,6 +67,8 @@ pub struct TurnRows {
     pub audit: Vec<AuditRow>,
     /// What the turn says about scores.
     pub scores: ScoreRows,
+    /// What it says about the ledger beside accounts and transfers.
+    pub ledger: LedgerRows,
 }
 
 impl TurnRows {
@@ -98,6 +100,7 @@ impl TurnRows {
             decisions: Vec::new(),
             audit: Vec::new(),
             scores: ScoreRows::default(),
+            ledger: LedgerRows::default(),
         }
     }
 }
@@ -246,9 +249,9 @@ pub struct AccountRow {
     pub id: AccountId,
     /// Whose.
     pub community: CommunityId,
-    /// `member`, `escrow`, `mint`, `burn`.
+    /// `member`, `escrow`, `campaign`, `mint`, `burn`.
     pub kind: &'static str,
-    /// Person or packet.
+    /// Person, packet or budget.
     pub owner: i64,
 }
 
@@ -277,6 +280,8 @@ pub struct PacketRow {
     pub commitment: String,
     /// Sent.
     pub created_at: TimeMs,
+    /// Can be grabbed from then on.
+    pub opens_at: TimeMs,
     /// Ends.
     pub expires_at: TimeMs,
     /// `open`, `exhausted`, `refunded`.

@@ -3,6 +3,7 @@
 use super::{Stop, Turn};
 use crate::community::Scope;
 use crate::id::{GroupId, PersonId};
+use crate::script::duration;
 use crate::value::{Value, ValueMap};
 
 type Answer = Result<Value, Stop>;
@@ -18,6 +19,10 @@ pub(super) fn answer(turn: &mut Turn, name: &str, args: &[Value]) -> Answer {
         "points::hold" => turn.points_hold(&args),
         "points::release" => turn.points_end_hold(&args, false),
         "points::settle" => turn.points_end_hold(&args, true),
+        "points::reverse" => turn.points_reverse(&args),
+        "points::fund" => turn.points_fund(&args),
+        "points::campaigns" => Ok(turn.points_campaigns()),
+        "points::expiring" => turn.points_expiring(&args),
         "points::log" => turn.points_log(&args),
         "points::top" => turn.points_top(&args),
         "points::rank" => turn.points_rank(&args),
@@ -25,6 +30,7 @@ pub(super) fn answer(turn: &mut Turn, name: &str, args: &[Value]) -> Answer {
         "red_packet::grab" => turn.packet_grab(&args),
         "red_packet::refund" => turn.packet_refund(&args),
         "red_packet::get" => turn.packet_get(&args),
+        "red_packet::verify" => turn.packet_verify(&args),
         "checkin::mark" => turn.checkin_mark(&args),
         "checkin::status" => turn.checkin_status(&args),
         "score::explain" => turn.score_explain(&args),
@@ -89,6 +95,17 @@ impl<'a> Args<'a> {
 
     pub(super) fn int_or(&self, index: usize, default: i64) -> Result<i64, Stop> {
         if self.get(index).is_none() { Ok(default) } else { self.int(index) }
+    }
+
+    /// A length of time, ms: a text such as `7d`, or a number.
+    pub(super) fn duration(&self, index: usize) -> Result<i64, Stop> {
+        let ms = match self.get(index) {
+            Some(Value::Int(ms)) => Some(*ms),
+            Some(Value::Text(text)) => duration::parse(text),
+            _ => None,
+        };
+        ms.filter(|ms| (0..=duration::MAX_MS).contains(ms))
+            .ok_or_else(|| self.wrong(index, "a duration"))
     }
 
     pub(super) fn text(&self, index: usize) -> Result<&'a str, Stop> {

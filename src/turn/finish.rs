@@ -307,6 +307,9 @@ impl Turn {
         rows.persons = std::mem::take(&mut self.new_persons);
         rows.accounts = made.accounts;
         rows.transfers = made.transfers;
+        rows.ledger.lots = made.lots;
+        rows.ledger.quotas = made.quotas;
+        rows.ledger.campaigns = made.campaigns;
         rows.packets = made.packets;
         rows.shares = made.shares;
         rows.checkins = made.checkins;

@@ -3,9 +3,9 @@
 use crate::id::{PersonId, TimerId};
 use crate::ledger::Transfer;
 use crate::store::{
-    AccountRow, AuditRow, CheckinRow, CoreFanRow, DecisionRow, FanReviewRow, PacketRow, PostedRow,
-    RelationRow, RoutineRow, RuleAckRow, RuleVersionRow, RunRow, ScoreEntryRow, ShareRow, StateRow,
-    TimerRow, WarningRow,
+    AccountRow, AuditRow, CampaignRow, CheckinRow, CoreFanRow, DecisionRow, FanReviewRow, LotRow,
+    PacketRow, PostedRow, QuotaRow, RelationRow, RoutineRow, RuleAckRow, RuleVersionRow, RunRow,
+    ScoreEntryRow, ShareRow, StateRow, TimerRow, WarningRow,
 };
 
 macro_rules! made {
@@ -41,6 +41,12 @@ made! {
     accounts: AccountRow,
     /// Movements of value.
     transfers: Transfer,
+    /// What expires.
+    lots: LotRow,
+    /// What counts against caps.
+    quotas: QuotaRow,
+    /// Budgets.
+    campaigns: CampaignRow,
     /// Packets, new or in a new state.
     packets: PacketRow,
     /// Shares, new or taken.

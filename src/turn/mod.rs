@@ -4,17 +4,22 @@
 //! calls, each handler inside a savepoint; what must be written is collected as rows on the way.
 
 mod calls;
+mod campaigns;
 mod checkin;
 mod deliver;
 mod delivery_calls;
 mod effects;
+mod expiry;
 mod fans;
 mod finish;
 mod local;
+mod log;
 mod made;
 mod news;
 mod packets;
+mod packet_view;
 mod points;
+mod reverse;
 mod routine_calls;
 mod routines;
 mod rules;
@@ -24,6 +29,7 @@ mod told;
 mod world;
 
 pub(crate) use delivery_calls::DOUBTFUL_MAX;
+pub use expiry::LOTS_DUE;
 pub use finish::{Finished, NO_ARCHIVE, event_row, forget_text};
 pub use local::{LocalTime, LocalTimes};
 pub use made::Made;
@@ -41,14 +47,16 @@ use crate::community::{Checkin, Community, Member, Rules, StateKey};
 use crate::dispatch::Plan;
 use crate::effect::Delivery;
 use crate::event::Event;
-use crate::id::{PacketId, PersonId, TimerId};
-use crate::ledger::{Cause, LedgerUndo, Packet, PacketState};
+use crate::id::{PacketId, PersonId, TimerId, TransferId};
+use crate::ledger::{Cause, LedgerUndo, Packet, PacketState, QuotaKey};
 use crate::news::ItemId;
 use crate::refusal::Refusal;
 use crate::report::{Line, Notice};
 use crate::routine::Routine;
 use crate::script::protocol::{HostCall, HostCalls, HostReply, Run};
-use crate::store::{PacketRows, PersonRow, PointsEntry, RoutineRow, ScoreEntryRow, TimerRow};
+use crate::store::{
+    PacketRows, PersonRow, PointsEntry, RoutineRow, ScoreEntryRow, StoredTransfer, TimerRow,
+};
 use crate::value::Value;
 
 /// Something that memory does not hold and that the lane fetches before it runs the turn again.
@@ -77,6 +85,8 @@ pub enum Need {
     },
     /// A packet that ended long ago.
     Packet(i64),
+    /// A transfer.
+    Transfer(TransferId),
     /// The slot of a message that the bot sent in the group of the event.
     SlotOf(String),
     /// Messages of the community of which nobody knows whether they arrived.
@@ -94,6 +104,8 @@ pub enum Fetched {
     ScoreLog(Vec<ScoreEntryRow>),
     /// The packet, if there is one.
     Packet(Option<PacketRows>),
+    /// The transfer, if there is one.
+    Transfer(Option<StoredTransfer>),
     /// The slot, if the message has one.
     SlotOf(Option<String>),
     /// Deliveries.
@@ -122,6 +134,10 @@ impl From<Refusal> for Stop {
 pub enum Undo {
     /// A change of the ledger.
     Ledger(LedgerUndo),
+    /// Something that was counted against a cap.
+    Quota(QuotaKey, i64),
+    /// A budget that was made.
+    Campaign(String),
     /// A packet that was added.
     PacketAdded(PacketId),
     /// A share that was taken, with the state before.
@@ -286,6 +302,17 @@ impl Turn {
             .map_or_else(|| format!("#{person}"), |member| member.shown().to_owned())
     }
 
+    /// Does something whole, or leaves no trace of it: a script may catch a refusal and go on.
+    fn atomically<T>(&mut self, act: impl FnOnce(&mut Self) -> Result<T, Stop>) -> Result<T, Stop> {
+        let (undo, made, lines) = (self.undo.len(), self.made.mark(), self.lines.len());
+        let result = act(self);
+        if result.is_err() {
+            self.rollback_to(undo, made);
+            self.lines.truncate(lines);
+        }
+        result
+    }
+
     fn rollback_to(&mut self, length: usize, mark: made::Mark) {
         while self.undo.len() > length {
             if let Some(change) = self.undo.pop() {
@@ -299,6 +326,10 @@ impl Turn {
         let community = &mut self.community;
         match change {
             Undo::Ledger(change) => community.ledger.undo(change),
+            Undo::Quota(key, amount) => community.quotas.uncount(key, amount),
+            Undo::Campaign(name) => {
+                community.campaigns.remove(&name);
+            }
             Undo::PacketAdded(id) => {
                 community.packets.remove(&id);
             }
@@ -376,7 +407,8 @@ impl HostCalls for Turn {
             });
         }
         self.current = Some(call.run);
-        let reply = match calls::answer(self, &call.name, &call.args) {
+        let answer = self.atomically(|turn| calls::answer(turn, &call.name, &call.args));
+        let reply = match answer {
             Ok(value) => HostReply::Ok(value),
             Err(Stop::Refused(refusal)) => HostReply::Refused(refusal),
             Err(Stop::Wrong(message)) => HostReply::Wrong(message),

@@ -1,20 +1,25 @@
 //! Host calls of `red_packet::`, and the end of a packet's life.
 //!
 //! The limits of a packet are settings of the script that sends it: `expires`, `max_total`,
-//! `max_shares`, `max_open`, `cooldown`, `own_grab`, `member_for`.
+//! `max_shares`, `max_open`, `max_own`, `max_day`, `max_grabbed`, `cooldown`, `grab_cooldown`,
+//! `opens_after`, `own_grab`, `member_for`. All of them are judged in the turn that moves the points.
 
 use super::calls::Args;
+use super::expiry::FROZEN_AGAIN_MS;
+use super::packet_view::{packet_row, share_row};
 use super::{Fetched, Need, Stop, Turn, Undo};
-use crate::community::packet_from_rows;
+use crate::clock::TimeMs;
 use crate::event::EventKind;
-use crate::id::{GroupId, PacketId, PersonId, TimerId};
+use crate::id::{GroupId, PacketId, PersonId, ScriptName, TimerId};
 use crate::ledger::{
-    AccountKey, Claim, Mode, Packet, PacketState, Share, commitment, split_equal, split_lucky,
+    AccountKey, Claim, Mode, Packet, PacketState, Posting, Share, commitment, split_equal,
+    split_lucky,
 };
+use crate::planted::{self, Bug};
 use crate::refusal::Refusal;
+use crate::report::Notice;
 use crate::script::duration;
-use crate::store::{PacketRow, ShareRow, TimerRow};
-use crate::text::span;
+use crate::store::TimerRow;
 use crate::value::{Value, ValueMap};
 
 /// Name of the timer that ends a packet; the script words it in `on_timer` of this name.
@@ -23,13 +28,19 @@ pub const EXPIRED: &str = "red_packet.expired";
 const REFUND_AFTER_MS: i64 = 60_000;
 /// Between two packets of one sender where the script says nothing, ms.
 const COOLDOWN_MS: i64 = 60_000;
+/// Between two grabs of one member where the script says nothing, ms.
+const GRAB_COOLDOWN_MS: i64 = 2000;
+/// Longest life of a packet, ms.
+const LIFE_MAX_MS: i64 = 24 * HOUR_MS;
+/// Longest wait before a packet can be grabbed, ms.
+const DELAY_MAX_MS: i64 = HOUR_MS;
+/// So many grabs that were faster than anybody can read are no chance.
+const QUICK_GRABS: usize = 5;
 /// Longest wish, characters; it is shown on one line.
 const WISH_CHARS: usize = 50;
 const HOUR_MS: i64 = 3_600_000;
 /// Ended packets that stay in memory for questions.
 const ENDED_KEPT: usize = 20;
-/// Digits of the commitment that are shown: 128 bits.
-const COMMITMENT_SHOWN: usize = 32;
 
 type Answer = Result<Value, Stop>;
 
@@ -40,12 +51,15 @@ impl Turn {
         let empty = ValueMap::new();
         let options = args.map(3)?.unwrap_or(&empty);
         let group = self.event.group.ok_or_else(|| Refusal::new("group_only"))?;
-        self.check_packet(group, total, count)?;
+        self.check_packet(total, count)?;
+        self.check_open(group, sender)?;
         self.check_cooldown(sender)?;
         let id = self.world.numbers.packet();
         let ordinal = self.next_ordinal();
         let seed = self.world.packet_seed(self.event.id, ordinal);
         let mode = mode(options)?;
+        let life_ms = self.duration_setting("expires", LIFE_MAX_MS).min(LIFE_MAX_MS);
+        let delay_ms = self.duration_setting("opens_after", 0).min(DELAY_MAX_MS);
         let amounts = match mode {
             Mode::Lucky => split_lucky(total, count, &seed),
             Mode::Equal => split_equal(total, count),
@@ -61,13 +75,16 @@ impl Turn {
             commitment: commitment(&seed, total, &amounts),
             seed,
             created_at: self.now,
-            expires_at: self.now + self.duration_setting("expires", 24 * HOUR_MS),
+            opens_at: self.now + delay_ms,
+            expires_at: self.now + life_ms.max(delay_ms + 1),
             state: PacketState::Open,
             shares: amounts.into_iter().map(|amount| Share { amount, taken: None }).collect(),
             claimed: 0,
         };
         let (from, to) = (AccountKey::Member(sender), AccountKey::Escrow(id));
-        self.post(from, to, total, format!("packet:{id}"), "red_packet.sent", false)?;
+        let reason = "red_packet.sent".to_owned();
+        let posting = Posting { reason, ..Posting::new(from, to, total, format!("packet:{id}")) };
+        self.post(posting)?;
         self.add_packet(packet)
     }
 
@@ -77,23 +94,31 @@ impl Turn {
         for n in 0..packet.shares.len() {
             self.made.shares.push(share_row(&packet, n));
         }
-        let timer = TimerRow {
-            id: self.world.numbers.timer(),
-            community: self.community.id,
-            group: Some(packet.group),
-            script: self.script().to_owned(),
-            name: EXPIRED.to_owned(),
-            due: packet.expires_at,
-            data: serde_json::to_string(&Value::Int(id.0)).unwrap_or_default(),
-        };
-        self.add_timer(timer);
+        self.wait_for_end(id, packet.group, packet.expires_at);
         let view = self.packet_view(&packet);
         self.community.packets.insert(id, packet);
         self.undo.push(Undo::PacketAdded(id));
         Ok(view)
     }
 
-    fn check_packet(&self, group: GroupId, total: i64, count: i64) -> Result<(), Stop> {
+    fn wait_for_end(&mut self, id: PacketId, group: GroupId, due: TimeMs) {
+        // A timer that rings again stays with the script that set it.
+        let script = match &self.event.envelope.kind {
+            EventKind::Tick(tick) => tick.script.as_str().to_owned(),
+            _ => self.script().to_owned(),
+        };
+        self.add_timer(TimerRow {
+            id: self.world.numbers.timer(),
+            community: self.community.id,
+            group: Some(group),
+            script,
+            name: EXPIRED.to_owned(),
+            due,
+            data: serde_json::to_string(&Value::Int(id.0)).unwrap_or_default(),
+        });
+    }
+
+    fn check_packet(&self, total: i64, count: i64) -> Result<(), Stop> {
         let max_total = self.int_setting("max_total", 10_000);
         // Everybody but the sender can have a share.
         let max_shares =
@@ -110,12 +135,31 @@ impl Turn {
                 .with("count", count)
                 .into());
         }
-        let max_open = self.int_setting("max_open", 5);
-        let open = self.packets_in(group).filter(|p| p.state == PacketState::Open).count() as i64;
-        if open >= max_open {
+        Ok(())
+    }
+
+    fn check_open(&self, group: GroupId, sender: PersonId) -> Result<(), Stop> {
+        let is_open = |packet: &&Packet| packet.state == PacketState::Open;
+        let max_open = self.int_setting("max_open", 10);
+        if self.packets_in(group).filter(is_open).count() as i64 >= max_open {
             return Err(Refusal::new("too_many_open").with("max", max_open).into());
         }
+        let max_own = self.int_setting("max_own", 5);
+        let own = self.community.packets.values().filter(|packet| packet.sender == sender);
+        if own.filter(is_open).count() as i64 >= max_own {
+            return Err(Refusal::new("too_many_own").with("max", max_own).into());
+        }
         Ok(())
+    }
+
+    /// Points that a member may take from packets in a day.
+    pub(super) fn grab_cap(&self) -> i64 {
+        self.int_setting("max_grabbed", 10_000)
+    }
+
+    /// Packets that may be sent in one group in a day.
+    pub(super) fn packets_cap(&self) -> i64 {
+        self.int_setting("max_day", 20)
     }
 
     /// One pause for every kind of packet, so that kinds cannot be used in turn.
@@ -142,6 +186,7 @@ impl Turn {
             own_allowed: self.own_grab(),
             member_for_ms: self.duration_setting("member_for", 24 * HOUR_MS),
         };
+        let last = self.community.packets.values().filter_map(|it| it.taken_at(person)).max();
         let packet =
             self.community.packets.get_mut(&id).ok_or_else(|| Refusal::new("unknown_packet"))?;
         let before = packet.state;
@@ -156,10 +201,42 @@ impl Turn {
             self.made.packets.push(row);
             self.cancel_expiry(id);
         }
+        let cooldown_ms = self.duration_setting("grab_cooldown", GRAB_COOLDOWN_MS);
+        let wait_ms = last.map_or(0, |last| last + cooldown_ms - self.now);
+        if wait_ms > 0 {
+            return Err(Refusal::new("cooldown").with("seconds", (wait_ms + 999) / 1000).into());
+        }
         let (from, to) = (AccountKey::Escrow(id), AccountKey::Member(person));
-        self.post(from, to, amount, format!("grab:{id}:{person}"), "red_packet.grabbed", false)?;
+        let mut key = format!("grab:{id}:{person}");
+        if planted::has(Bug::GrabTwice) {
+            key = format!("{key}:{n}");
+        }
+        let reason = "red_packet.grabbed".to_owned();
+        self.post(Posting { reason, ..Posting::new(from, to, amount, key) })?;
+        self.flag_quick(person, id);
         let view = self.packet_view(&self.community.packets[&id]);
         Ok(Value::map([("amount", amount.into()), ("packet", view)]))
+    }
+
+    /// Tells the managers of who is always faster than anybody can read.
+    fn flag_quick(&mut self, person: PersonId, id: PacketId) {
+        let packets = self.community.packets.values();
+        let is_quick = self.community.packets[&id].was_quick(person);
+        if !is_quick || packets.filter(|it| it.was_quick(person)).count() != QUICK_GRABS {
+            return;
+        }
+        let name = self.name_of(person);
+        let text = format!(
+            "{name} took {QUICK_GRABS} red packets within 300 ms of their opening, which looks like a \
+             program; `opens_after` in [features.red_packet] gives everybody the same start"
+        );
+        let community = Some(self.community.id);
+        let notice = Notice { community, text: text.clone(), is_problem: true };
+        if !self.notices.contains(&notice) {
+            self.notices.push(notice);
+        }
+        let script = ScriptName::new(self.script());
+        self.audit(&script, "flag", person.to_string(), text);
     }
 
     pub(super) fn packet_refund(&mut self, args: &Args<'_>) -> Answer {
@@ -196,38 +273,22 @@ impl Turn {
         Ok(self.packet_view(&self.community.packets[&id]))
     }
 
-    pub(super) fn packet_get(&mut self, args: &Args<'_>) -> Answer {
-        let id = match args.number(0)? {
-            Some(number) => number,
-            None => match self.latest_packet()? {
-                Some(id) => id.0,
-                None => return Ok(Value::Unit),
-            },
-        };
-        if let Some(packet) = self.community.packets.get(&PacketId(id)) {
-            return Ok(self.packet_view(packet));
-        }
-        match self.fetched.get(&Need::Packet(id)) {
-            None => Err(Stop::Need(Need::Packet(id))),
-            Some(Fetched::Packet(Some(rows))) => {
-                Ok(self.packet_view(&packet_from_rows(rows.clone())))
-            }
-            Some(_) => Ok(Value::Unit),
-        }
-    }
-
     /// The end of a packet whose time has come; the scripts only word it. Returns what `on_timer`
     /// gets, or `None` when there was nothing left to do.
     pub fn expire_packet(&mut self, data: &Value) -> Option<Value> {
         let Value::Int(id) = data else { return None };
         let id = PacketId(*id);
-        if !self.community.packets.get(&id)?.is_due(self.now) {
+        let packet = self.community.packets.get(&id)?;
+        if !packet.is_due(self.now) {
             return None;
         }
-        match self.give_back(id) {
+        let group = packet.group;
+        match self.atomically(|turn| turn.give_back(id)) {
             Ok(()) => Some(self.packet_view(&self.community.packets[&id])),
             Err(stop) => {
-                tracing::error!(packet = %id, ?stop, "a packet could not be refunded");
+                // A frozen ledger moves again some day; nothing else refuses this.
+                tracing::warn!(packet = %id, ?stop, "a packet could not be refunded yet");
+                self.wait_for_end(id, group, self.now + FROZEN_AGAIN_MS);
                 None
             }
         }
@@ -243,7 +304,13 @@ impl Turn {
         self.made.packets.push(row);
         if rest > 0 {
             let (from, to) = (AccountKey::Escrow(id), AccountKey::Member(sender));
-            self.post(from, to, rest, format!("refund:{id}"), "red_packet.refunded", false)?;
+            let mut key = format!("refund:{id}");
+            if planted::has(Bug::RefundWithoutKey) {
+                let ordinal = self.next_ordinal();
+                key = format!("turn:{}:{ordinal}", self.event.id);
+            }
+            let reason = "red_packet.refunded".to_owned();
+            self.post(Posting { reason, ..Posting::new(from, to, rest, key) })?;
         }
         Ok(())
     }
@@ -276,7 +343,7 @@ impl Turn {
     }
 
     /// The quoted one, else the latest of this group.
-    fn latest_packet(&mut self) -> Result<Option<PacketId>, Stop> {
+    pub(super) fn latest_packet(&self) -> Result<Option<PacketId>, Stop> {
         if let Some(id) = self.quoted_packet()? {
             return Ok(Some(id));
         }
@@ -284,7 +351,7 @@ impl Turn {
         Ok(latest.map(|packet| packet.id))
     }
 
-    fn quoted_packet(&mut self) -> Result<Option<PacketId>, Stop> {
+    fn quoted_packet(&self) -> Result<Option<PacketId>, Stop> {
         let EventKind::Message { quote: Some(quote), .. } = &self.event.envelope.kind else {
             return Ok(None);
         };
@@ -336,40 +403,6 @@ impl Turn {
         }
     }
 
-    /// What scripts see of a packet. Amounts that nobody took and the seed stay secret while it
-    /// is open.
-    fn packet_view(&self, packet: &Packet) -> Value {
-        let taken = packet.shares[..packet.claimed].iter().filter_map(|share| {
-            let (person, _) = share.taken?;
-            let entry = [("name", self.name_of(person).into()), ("amount", share.amount.into())];
-            Some(Value::map(entry))
-        });
-        let best = packet.best().map_or(Value::Unit, |(person, amount)| {
-            Value::map([("name", self.name_of(person).into()), ("amount", amount.into())])
-        });
-        let life = span(&self.plan.locale, packet.expires_at - packet.created_at);
-        let ended = packet.state != PacketState::Open;
-        let seed = if ended { hex(&packet.seed).into() } else { Value::Unit };
-        Value::map([
-            ("id", packet.id.0.into()),
-            ("sender", self.name_of(packet.sender).into()),
-            ("total", packet.total.into()),
-            ("count", (packet.shares.len() as i64).into()),
-            ("claimed", (packet.claimed as i64).into()),
-            ("left", ((packet.shares.len() - packet.claimed) as i64).into()),
-            ("rest", packet.rest().into()),
-            ("mode", packet.mode.as_str().into()),
-            ("wish", packet.wish.as_str().into()),
-            ("life", life.into()),
-            ("state", packet.state.as_str().into()),
-            ("shares", Value::List(taken.collect())),
-            ("best", best),
-            ("commitment", packet.commitment[..COMMITMENT_SHOWN].into()),
-            ("seed", seed),
-            ("expires_at", packet.expires_at.into()),
-        ])
-    }
-
     /// Forgets the oldest ended packets beyond those that are kept for questions.
     pub fn trim_packets(&mut self) {
         let ended = |packet: &&Packet| packet.state != PacketState::Open;
@@ -401,38 +434,5 @@ fn wish(options: &ValueMap) -> String {
             one_line.chars().take(WISH_CHARS).collect()
         }
         _ => String::new(),
-    }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn packet_row(community: crate::id::CommunityId, packet: &Packet) -> PacketRow {
-    PacketRow {
-        id: packet.id.0,
-        community,
-        group: packet.group,
-        sender: packet.sender,
-        mode: packet.mode.as_str().to_owned(),
-        total: packet.total,
-        count: packet.shares.len() as i64,
-        wish: packet.wish.clone(),
-        seed: hex(&packet.seed),
-        commitment: packet.commitment.clone(),
-        created_at: packet.created_at,
-        expires_at: packet.expires_at,
-        state: packet.state.as_str().to_owned(),
-    }
-}
-
-fn share_row(packet: &Packet, n: usize) -> ShareRow {
-    let share = &packet.shares[n];
-    ShareRow {
-        packet: packet.id.0,
-        n: n as i64,
-        amount: share.amount,
-        person: share.taken.map(|(person, _)| person),
-        taken_at: share.taken.map(|(_, at)| at),
     }
 }

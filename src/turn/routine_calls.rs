@@ -103,7 +103,7 @@ impl Turn {
         Value::List(self.community.runs.iter().rev().take(20).map(row).collect())
     }
 
-    fn check_admin(&self, person: crate::id::PersonId) -> Result<(), Stop> {
+    pub(super) fn check_admin(&self, person: crate::id::PersonId) -> Result<(), Stop> {
         let may = |member: &Member| member.role >= Role::Admin;
         if may(self.member(person)?) {
             return Ok(());

@@ -1,8 +1,8 @@
 //! What every turn may use: numbers, places, limits, words. Shared, and the same for all.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use sha2::{Digest, Sha256};
 
@@ -31,6 +31,8 @@ pub struct World {
     pub limits: RwLock<Arc<Limits>>,
     /// Word lists.
     pub words: RwLock<Arc<WordLists>>,
+    /// Communities whose ledger is frozen.
+    pub frozen: RwLock<BTreeSet<CommunityId>>,
     /// News, for who asks.
     pub desk: Arc<Desk>,
     /// Source of all chance; never leaves this process.
@@ -79,6 +81,16 @@ impl World {
         hash.update(event.0.to_be_bytes());
         hash.update(ordinal.to_be_bytes());
         hash.finalize().into()
+    }
+
+    /// Whether nothing may move in this ledger.
+    pub fn is_frozen(&self, community: CommunityId) -> bool {
+        self.frozen.read().unwrap_or_else(PoisonError::into_inner).contains(&community)
+    }
+
+    /// Lets nothing move in this ledger; whether it did before.
+    pub fn freeze(&self, community: CommunityId) -> bool {
+        self.frozen.write().unwrap_or_else(PoisonError::into_inner).insert(community)
     }
 
     /// The limits in force.

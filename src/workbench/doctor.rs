@@ -201,7 +201,8 @@ pub fn backlog(found: &StoreHealth, now_ms: i64) -> Vec<Check> {
             checks.push(Check::new(name, Health::Warning, what));
         }
     };
-    let StoreHealth { quarantined, waiting, oldest_waiting, failed, unknown, left_undone } = *found;
+    let StoreHealth { quarantined, waiting, oldest_waiting, failed, unknown, left_undone, frozen } =
+        *found;
     let age = show_span(oldest_waiting.map_or(0, |at| (now_ms - at).max(0)));
     warn(
         waiting,
@@ -213,6 +214,14 @@ pub fn backlog(found: &StoreHealth, now_ms: i64) -> Vec<Check> {
         "events",
         format!(
             "{quarantined} events could not be handled and are set aside; the log has the reasons"
+        ),
+    );
+    warn(
+        frozen,
+        "ledger",
+        format!(
+            "{frozen} ledgers are frozen because something did not hold: `qundao ledger verify` says \
+             what, `qundao ledger thaw` lets points move again"
         ),
     );
     warn(

@@ -247,12 +247,25 @@ impl Setup {
     }
 }
 
+/// A file whose ledgers are checked after every commit that touches them.
 pub async fn sqlite(path: &Path) -> Arc<dyn Store> {
+    Arc::new(Sqlite::open(path).await.unwrap().audited(Box::new(outraged)))
+}
+
+/// Likewise in memory.
+pub async fn memory() -> Arc<dyn Store> {
+    Arc::new(Sqlite::in_memory().await.unwrap().audited(Box::new(outraged)))
+}
+
+/// A file whose ledgers are checked where the test asks for it: many transfers make the checks slow.
+pub async fn unaudited(path: &Path) -> Arc<dyn Store> {
     Arc::new(Sqlite::open(path).await.unwrap())
 }
 
-pub async fn memory() -> Arc<dyn Store> {
-    Arc::new(Sqlite::in_memory().await.unwrap())
+/// A panic of the committer would only be a test that hangs.
+fn outraged(broken: &[String]) {
+    eprintln!("a commit left a ledger that does not hold:\n{}", broken.join("\n"));
+    std::process::abort();
 }
 
 /// A look at the file from outside, with every constraint in force.

@@ -1,6 +1,6 @@
 //! The group commit: many turns, one transaction, one trip to SQLite's thread.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -15,6 +15,7 @@ use super::tally::{Count, Key, Tallies, bind_touch};
 use super::{begin, codes, failure};
 use crate::clock::TimeMs;
 use crate::effect::{Call, Delivery, Destination};
+use crate::id::CommunityId;
 use crate::ledger::Transfer;
 use crate::planted::{self, Point};
 use crate::store::{MemberRow, Settlement, StoreError, TurnRows, Write};
@@ -132,6 +133,9 @@ impl<'a> Parts<'a> {
         vec![
             json(turns.iter().flat_map(|turn| &turn.accounts)),
             json(turns.iter().flat_map(|turn| transfer_cells(turn))),
+            json(turns.iter().flat_map(|turn| &turn.ledger.lots)),
+            json(turns.iter().flat_map(|turn| &turn.ledger.quotas)),
+            json(turns.iter().flat_map(|turn| &turn.ledger.campaigns)),
             json(turns.iter().flat_map(|turn| &turn.packets)),
             json(turns.iter().flat_map(|turn| &turn.shares)),
             json(turns.iter().flat_map(|turn| &turn.checkins)),
@@ -164,6 +168,19 @@ impl<'a> Parts<'a> {
         }
         days
     }
+}
+
+/// Communities whose ledger a batch touches.
+pub(super) fn ledgers_of(batch: &[Write]) -> BTreeSet<CommunityId> {
+    let touches = |write: &Write| match write {
+        Write::Turn(rows) => {
+            let moves = !rows.transfers.is_empty() || !rows.packets.is_empty();
+            let counts = !rows.ledger.quotas.is_empty() || !rows.scores.log.is_empty();
+            (moves || counts).then_some(rows.event.community)
+        }
+        Write::Deliver(_) | Write::Settle(_) => None,
+    };
+    batch.iter().filter_map(touches).collect()
 }
 
 fn json<T: Serialize>(rows: impl Iterator<Item = T>) -> String {
@@ -248,6 +265,9 @@ fn transfer_cells(turn: &TurnRows) -> impl Iterator<Item = impl Serialize + '_> 
             row.actor,
             row.event,
             row.at,
+            row.corrects,
+            row.expires_at,
+            row.day,
         )
     })
 }

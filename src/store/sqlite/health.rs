@@ -15,7 +15,8 @@ const HEALTH: &str = "SELECT
     (SELECT min(received_at) FROM event WHERE state = 1),
     (SELECT count(*) FROM delivery WHERE state = 'failed' AND not_before >= $1),
     (SELECT count(*) FROM delivery WHERE state = 'unknown' AND not_before >= $1),
-    (SELECT coalesce(sum(commands), 0) FROM left_undone WHERE day >= $1 / 86400000)";
+    (SELECT coalesce(sum(commands), 0) FROM left_undone WHERE day >= $1 / 86400000),
+    (SELECT count(*) FROM ledger_freeze)";
 
 pub(super) async fn health(
     db: &mut SqliteConnection,
@@ -29,6 +30,7 @@ pub(super) async fn health(
         failed: row.get(3),
         unknown: row.get(4),
         left_undone: row.get(5),
+        frozen: row.get(6),
     })
 }
 

@@ -9,6 +9,7 @@ mod commit;
 mod delivery;
 mod file;
 mod health;
+mod ledger;
 mod news;
 mod read;
 mod restore;
@@ -27,7 +28,7 @@ use std::time::Duration;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions, Row};
-use tokio::sync::{Mutex, MutexGuard};
+use tokio::sync::{Mutex, MutexGuard, OnceCell};
 
 use accounts::BotAccounts;
 use checkpoint::Checkpoints;
@@ -35,9 +36,10 @@ use file::{folder_of, free_bytes, lock, restrict};
 use tally::Tallies;
 
 use super::{
-    CommunityRows, DecisionRow, DeliveryCount, DeliveryQuery, DueTimer, EventRow, NewsItemRow,
-    NewsRows, NewsSourceRow, PacketRows, PointsEntry, Restored, RoutineRow, RoutineTimer,
-    RunOutcome, ScoreEntryRow, Start, Store, StoreError, StoreHealth, Verification, Write,
+    CommunityRows, DecisionRow, DeliveryCount, DeliveryQuery, DueTimer, EventRow, FreezeRow,
+    LedgerAudit, LedgerDump, NewsItemRow, NewsRows, NewsSourceRow, PacketRows, PointsEntry,
+    Restored, RoutineRow, RoutineTimer, RunOutcome, ScoreEntryRow, Start, Store, StoreError,
+    StoreHealth, StoredTransfer, TransferBy, Verification, Write,
 };
 use crate::adapter::BoxFuture;
 use crate::clock::TimeMs;
@@ -52,6 +54,9 @@ static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("src/store/migration
 /// What was posted is known for so long beyond everything else, ms: a year.
 const POSTED_KEPT_MS: i64 = 365 * 24 * 3_600_000;
 
+/// Hears of ledgers that do not hold.
+pub type Hearer = Box<dyn Fn(&[String]) + Send + Sync>;
+
 /// A community's data in one SQLite file, or in memory.
 pub struct Sqlite {
     writer: Arc<Mutex<SqliteConnection>>,
@@ -63,6 +68,11 @@ pub struct Sqlite {
     tallies: Arc<Tallies>,
     /// Where the file lies; absent for a database in memory.
     folder: Option<PathBuf>,
+    /// The file; absent where there is none, or where this only looks.
+    path: Option<PathBuf>,
+    /// Opened for the first check.
+    auditor: OnceCell<Mutex<SqliteConnection>>,
+    hearer: Option<Hearer>,
     /// Held as long as the store is open.
     _lock: Option<File>,
 }
@@ -99,8 +109,9 @@ impl Sqlite {
         let writer = Arc::new(Mutex::new(writer));
         let checkpoints =
             Some(Checkpoints::start(copier, Arc::clone(&writer), Arc::clone(&tallies)));
-        let folder = Some(folder_of(path));
-        Ok(Self { writer, reader, checkpoints, accounts, tallies, folder, _lock: Some(lock) })
+        let lock = Some(lock);
+        let (path, folder) = (Some(path.to_owned()), Some(folder_of(path)));
+        Ok(Self { reader, checkpoints, path, folder, ..Self::on(writer, accounts, tallies, lock) })
     }
 
     /// Opens a file for questions, beside a process that works on it.
@@ -112,9 +123,8 @@ impl Sqlite {
         let options = SqliteConnectOptions::new().filename(path).read_only(true);
         let looker = options.busy_timeout(Duration::from_secs(5)).connect().await;
         let writer = Arc::new(Mutex::new(looker.map_err(failure)?));
-        let (accounts, tallies) = <(BotAccounts, Arc<Tallies>)>::default();
         let folder = Some(folder_of(path));
-        Ok(Self { writer, reader: None, checkpoints: None, accounts, tallies, folder, _lock: None })
+        Ok(Self { folder, ..Self::on(writer, BotAccounts::default(), Arc::default(), None) })
     }
 
     /// Writes a consistent copy into a new file, beside whoever works on this one; the copy bears a
@@ -133,16 +143,8 @@ impl Sqlite {
     pub async fn beside(path: &Path) -> Result<Self, StoreError> {
         let options = SqliteConnectOptions::new().filename(path);
         let writer = Arc::new(Mutex::new(connect(options).await?));
-        let (accounts, tallies) = <(BotAccounts, Arc<Tallies>)>::default();
-        Ok(Self {
-            writer,
-            reader: None,
-            checkpoints: None,
-            accounts,
-            tallies,
-            folder: Some(folder_of(path)),
-            _lock: None,
-        })
+        let folder = Some(folder_of(path));
+        Ok(Self { folder, ..Self::on(writer, BotAccounts::default(), Arc::default(), None) })
     }
 
     /// A database that lives as long as this value.
@@ -153,17 +155,47 @@ impl Sqlite {
         let options = SqliteConnectOptions::from_str("sqlite::memory:").map_err(failure)?;
         let mut writer = connect(options).await?;
         migrate(&mut writer).await?;
-        let (accounts, tallies) = <(BotAccounts, Arc<Tallies>)>::default();
         let writer = Arc::new(Mutex::new(writer));
-        Ok(Self {
+        Ok(Self::on(writer, BotAccounts::default(), Arc::default(), None))
+    }
+
+    /// With one connection for everything.
+    fn on(
+        writer: Arc<Mutex<SqliteConnection>>,
+        accounts: BotAccounts,
+        tallies: Arc<Tallies>,
+        lock: Option<File>,
+    ) -> Self {
+        Self {
             writer,
             reader: None,
             checkpoints: None,
             accounts,
             tallies,
             folder: None,
-            _lock: None,
-        })
+            path: None,
+            auditor: OnceCell::new(),
+            hearer: None,
+            _lock: lock,
+        }
+    }
+
+    /// Checks the ledgers that a commit touched, right after it, and tells what does not hold: for
+    /// tests and transcripts, since it costs more than the commit.
+    #[must_use]
+    pub fn audited(mut self, hearer: Hearer) -> Self {
+        self.hearer = Some(hearer);
+        self
+    }
+
+    /// The connection for checks, which take long: nobody else waits for it.
+    async fn auditor(&self) -> Result<&Mutex<SqliteConnection>, StoreError> {
+        let Some(path) = &self.path else { return Ok(&self.writer) };
+        let open = || async {
+            let options = SqliteConnectOptions::new().filename(path).read_only(true);
+            connect(options).await.map(Mutex::new)
+        };
+        self.auditor.get_or_try_init(open).await
     }
 
     /// The connection for questions.
@@ -264,6 +296,14 @@ impl Store for Sqlite {
         Box::pin(async {
             let mut writer = self.writer.lock().await;
             commit::commit(&mut writer, &self.accounts, &self.tallies, batch).await?;
+            if let Some(hearer) = &self.hearer {
+                for id in commit::ledgers_of(batch) {
+                    let audit = verify::audit(&mut writer, id).await?;
+                    if !audit.broken.is_empty() {
+                        hearer(&audit.broken);
+                    }
+                }
+            }
             self.checkpoints.iter().for_each(|checkpoints| checkpoints.committed(batch.len()));
             Ok(())
         })
@@ -307,18 +347,16 @@ impl Store for Sqlite {
         take: i64,
     ) -> BoxFuture<'_, Result<Vec<PointsEntry>, StoreError>> {
         Box::pin(async move {
-            read::points_log(&mut *self.reader().await, community, person, skip, take).await
+            ledger::points_log(&mut *self.reader().await, community, person, skip, take).await
         })
     }
 
-    fn transfer_amount<'a>(
+    fn transfer<'a>(
         &'a self,
         community: CommunityId,
-        key: &'a str,
-    ) -> BoxFuture<'a, Result<Option<i64>, StoreError>> {
-        Box::pin(
-            async move { read::transfer_amount(&mut *self.reader().await, community, key).await },
-        )
+        by: &'a TransferBy,
+    ) -> BoxFuture<'a, Result<Option<StoredTransfer>, StoreError>> {
+        Box::pin(async move { ledger::transfer(&mut *self.reader().await, community, by).await })
     }
 
     fn score_facts(
@@ -416,7 +454,8 @@ impl Store for Sqlite {
             planted::reach(Point::Housekeeping);
             let touched = commit::housekeep(&mut writer, texts_before, keys_before).await?;
             let posted_before = texts_before.min(keys_before) - POSTED_KEPT_MS;
-            Ok(touched + news::forget(&mut writer, keys_before, posted_before).await?)
+            let counts = ledger::forget(&mut writer, keys_before).await?;
+            Ok(touched + counts + news::forget(&mut writer, keys_before, posted_before).await?)
         })
     }
 
@@ -457,7 +496,35 @@ impl Store for Sqlite {
     }
 
     fn verify(&self) -> BoxFuture<'_, Result<Verification, StoreError>> {
-        Box::pin(async { verify::verify(&mut *self.reader().await).await })
+        Box::pin(async { verify::verify(&mut *self.auditor().await?.lock().await).await })
+    }
+
+    fn audit(&self, community: CommunityId) -> BoxFuture<'_, Result<LedgerAudit, StoreError>> {
+        Box::pin(
+            async move { verify::audit(&mut *self.auditor().await?.lock().await, community).await },
+        )
+    }
+
+    fn dump(
+        &self,
+        community: CommunityId,
+        take: i64,
+    ) -> BoxFuture<'_, Result<LedgerDump, StoreError>> {
+        Box::pin(async move {
+            ledger::dump(&mut *self.auditor().await?.lock().await, community, take).await
+        })
+    }
+
+    fn freeze<'a>(&'a self, row: &'a FreezeRow) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async { ledger::freeze(&mut *self.writer.lock().await, row).await })
+    }
+
+    fn frozen(&self) -> BoxFuture<'_, Result<Vec<FreezeRow>, StoreError>> {
+        Box::pin(async { ledger::frozen(&mut *self.reader().await).await })
+    }
+
+    fn thaw(&self, community: CommunityId) -> BoxFuture<'_, Result<bool, StoreError>> {
+        Box::pin(async move { ledger::thaw(&mut *self.writer.lock().await, community).await })
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {

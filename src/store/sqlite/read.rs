@@ -8,14 +8,14 @@ use sqlx::{FromRow, Row};
 use super::accounts::BotAccounts;
 use super::commit::destination;
 use super::tally::Count;
-use super::{failure, restore, score};
+use super::{failure, ledger, restore, score};
 use crate::community::score::Mark;
 use crate::effect::{Delivery, DeliveryState, Destination, Policy};
 use crate::id::{CommunityId, DeliveryId, EventId, GroupId, PersonId, Ref, ScriptName, TimerId};
 use crate::store::{
     CheckinRow, CommunityRow, CommunityRows, EventRow, EventState, GroupRow, MemberRow, NUMBERED,
-    PacketRow, PacketRows, PointsEntry, RuleVersionRow, ShareRow, Start, StateRow, StoreError,
-    TimerRow, WarningRow,
+    PacketRow, PacketRows, RuleVersionRow, ShareRow, Start, StateRow, StoreError, TimerRow,
+    WarningRow,
 };
 use crate::value::Role;
 
@@ -43,6 +43,7 @@ pub(super) async fn start(db: &mut SqliteConnection) -> Result<Start> {
     for row in all(db, "SELECT DISTINCT community FROM event WHERE state = 1", &[]).await? {
         start.waiting.push(CommunityId(row.get(0)));
     }
+    start.frozen = ledger::frozen(db).await?.into_iter().map(|row| row.community).collect();
     for (table, sql) in NUMBERED.iter().zip(HIGHEST) {
         let row = sqlx::query(sql).fetch_one(&mut *db).await.map_err(failure)?;
         debug_assert!(sql.contains(table));
@@ -91,6 +92,9 @@ pub(super) async fn community(db: &mut SqliteConnection, id: CommunityId) -> Res
         members: members.iter().map(|row| member(id, row)).collect::<Result<_>>()?,
         accounts: tuples(db, accounts, key).await?,
         holds: tuples(db, holds, key).await?,
+        lots: ledger::lots(db, id).await?,
+        quotas: ledger::quotas(db, id).await?,
+        campaigns: ledger::campaigns(db, id).await?,
         packets: packets(db, id).await?,
         checkins: checkins(db, id).await?,
         rules: all(db, rules, key).await?.first().map(|row| RuleVersionRow {
@@ -155,7 +159,7 @@ pub(super) fn count(members: &mut [MemberRow], behind: &[(PersonId, Count)]) {
 }
 
 const PACKET_COLUMNS: &str = "SELECT id, grp, sender, mode, total, count, wish, seed, commitment,
-    created_at, expires_at, state FROM packet WHERE community = $1 AND id IN
+    created_at, opens_at, expires_at, state FROM packet WHERE community = $1 AND id IN
       (SELECT id FROM packet WHERE community = $1 AND state = 'open' UNION
        SELECT id FROM (SELECT id FROM packet WHERE community = $1 ORDER BY id DESC LIMIT $2))";
 
@@ -177,7 +181,7 @@ pub(super) async fn packet(
     let rows = all(
         db,
         "SELECT id, grp, sender, mode, total, count, wish, seed, commitment, created_at,
-           expires_at, state FROM packet WHERE community = $1 AND id = $2",
+           opens_at, expires_at, state FROM packet WHERE community = $1 AND id = $2",
         &[community.0, packet],
     )
     .await?;
@@ -198,8 +202,9 @@ fn packet_row(community: CommunityId, row: &SqliteRow) -> PacketRow {
         seed: row.get(7),
         commitment: row.get(8),
         created_at: row.get(9),
-        expires_at: row.get(10),
-        state: row.get(11),
+        opens_at: row.get(10),
+        expires_at: row.get(11),
+        state: row.get(12),
     }
 }
 
@@ -321,46 +326,6 @@ pub(super) async fn communities_of(
         .into_iter()
         .map(|(id,)| CommunityId(id))
         .collect())
-}
-
-pub(super) async fn points_log(
-    db: &mut SqliteConnection,
-    community: CommunityId,
-    person: PersonId,
-    skip: i64,
-    take: i64,
-) -> Result<Vec<PointsEntry>> {
-    let sql = "WITH mine AS (SELECT id FROM ledger_account
-          WHERE community = $1 AND kind = 'member' AND owner = $2)
-        SELECT t.at, CASE WHEN t.credit = (SELECT id FROM mine) THEN t.amount ELSE -t.amount END,
-          t.code, t.reason, t.actor
-        FROM ledger_transfer t
-        WHERE t.id IN (SELECT id FROM ledger_transfer WHERE debit = (SELECT id FROM mine)
-            AND kind IN('post','post_pending')
-          UNION SELECT id FROM ledger_transfer WHERE credit = (SELECT id FROM mine)
-            AND kind IN('post','post_pending'))
-        ORDER BY t.id DESC LIMIT $4 OFFSET $3";
-    Ok(all(db, sql, &[community.0, person.0, skip, take])
-        .await?
-        .iter()
-        .map(|row| PointsEntry {
-            at: row.get(0),
-            delta: row.get(1),
-            code: row.get(2),
-            reason: row.get(3),
-            actor: row.get::<Option<i64>, _>(4).map(PersonId),
-        })
-        .collect())
-}
-
-pub(super) async fn transfer_amount(
-    db: &mut SqliteConnection,
-    community: CommunityId,
-    key: &str,
-) -> Result<Option<i64>> {
-    let sql = "SELECT amount FROM ledger_transfer WHERE community = $1 AND key = $2";
-    let found = sqlx::query(sql).bind(community.0).bind(key).fetch_optional(db).await;
-    Ok(found.map_err(failure)?.map(|row| row.get(0)))
 }
 
 pub(super) async fn slot_of(
@@ -491,7 +456,11 @@ pub(super) async fn all(
     query.fetch_all(db).await.map_err(failure)
 }
 
-async fn tuples<T>(db: &mut SqliteConnection, sql: &'static str, keys: &[i64]) -> Result<Vec<T>>
+pub(super) async fn tuples<T>(
+    db: &mut SqliteConnection,
+    sql: &'static str,
+    keys: &[i64],
+) -> Result<Vec<T>>
 where
     T: for<'r> FromRow<'r, SqliteRow> + Send + Unpin,
 {

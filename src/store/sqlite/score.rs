@@ -148,14 +148,19 @@ pub(super) fn entry_cells(row: &ScoreEntryRow) -> impl Serialize + '_ {
 }
 
 /// L12: every score is the sum of its log, and no log is without a score. How many were checked.
-pub(super) async fn verify(db: &mut SqliteConnection, broken: &mut Vec<String>) -> Result<i64> {
+pub(super) async fn verify(
+    db: &mut SqliteConnection,
+    id: CommunityId,
+    broken: &mut Vec<String>,
+) -> Result<i64> {
     type Key = (i64, i64);
     let mut logs: HashMap<Key, Vec<(Day, i64)>> = HashMap::new();
-    let sql = "SELECT community, person, day, sum(weight) FROM score_log
+    let sql = "SELECT community, person, day, sum(weight) FROM score_log WHERE community = $1
         GROUP BY community, person, day ORDER BY community, person, day";
     let mut checked = 0;
-    let values = all(db, "SELECT community, person, score, day FROM member_score", &[]).await?;
-    let mut rows = sqlx::query(sql).fetch(&mut *db);
+    let values = "SELECT community, person, score, day FROM member_score WHERE community = $1";
+    let values = all(db, values, &[id.0]).await?;
+    let mut rows = sqlx::query(sql).bind(id.0).fetch(&mut *db);
     while let Some(row) = rows.try_next().await.map_err(failure)? {
         let log = logs.entry((row.get(0), row.get(1))).or_default();
         log.push((row.get(2), row.get(3)));

@@ -45,15 +45,28 @@ const LEFT_UNDONE: &str = "INSERT INTO left_undone(day, commands)
 const LEDGER_ACCOUNT: &str = "INSERT INTO ledger_account(id, community, kind, owner)
   SELECT value->>'id', value->>'community', value->>'kind', value->>'owner' FROM json_each(?)";
 const TRANSFER: &str = "INSERT INTO ledger_transfer(id, community, debit, credit, amount, kind,
-    pending, key, code, reason, actor, event, at)
+    pending, key, code, reason, actor, event, at, corrects, expires_at, day)
   SELECT value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>6, value->>7,
-    value->>8, value->>9, value->>10, value->>11, value->>12 FROM json_each(?)";
+    value->>8, value->>9, value->>10, value->>11, value->>12, value->>13, value->>14,
+    value->>15 FROM json_each(?)";
+const LOT: &str = "INSERT INTO ledger_lot(community, account, expires_at, amount)
+  SELECT value->>'community', value->>'account', value->>'expires_at', value->>'amount'
+  FROM json_each(?) WHERE true
+  ON CONFLICT(community, account, expires_at) DO UPDATE SET amount = excluded.amount";
+const QUOTA: &str = "INSERT INTO ledger_quota(community, day, kind, owner, amount, cap)
+  SELECT value->>'community', value->>'day', value->>'kind', value->>'owner', value->>'amount',
+    value->>'cap' FROM json_each(?) WHERE true
+  ON CONFLICT(community, day, kind, owner) DO UPDATE
+    SET amount = ledger_quota.amount + excluded.amount, cap = excluded.cap";
+const CAMPAIGN: &str = "INSERT INTO campaign(community, n, name, event, at)
+  SELECT value->>'community', value->>'n', value->>'name', value->>'event', value->>'at'
+  FROM json_each(?)";
 const PACKET: &str =
     "INSERT INTO packet(id, community, grp, sender, mode, total, count, wish, seed,
-    commitment, created_at, expires_at, state)
+    commitment, created_at, opens_at, expires_at, state)
   SELECT value->>'id', value->>'community', value->>'group', value->>'sender', value->>'mode',
     value->>'total', value->>'count', value->>'wish', value->>'seed', value->>'commitment',
-    value->>'created_at', value->>'expires_at', value->>'state'
+    value->>'created_at', value->>'opens_at', value->>'expires_at', value->>'state'
   FROM json_each(?) WHERE true ON CONFLICT(id) DO UPDATE SET state = excluded.state";
 const SHARE: &str = "INSERT INTO packet_share(packet, n, amount, person, taken_at)
   SELECT value->>'packet', value->>'n', value->>'amount', value->>'person', value->>'taken_at'
@@ -140,9 +153,12 @@ const FAN_REVIEW: &str = "INSERT INTO fan_review(community, week, version, event
 
 /// What few batches write, before the events and after them.
 pub(super) const FIRST: [&str; 6] = [COMMUNITY, GROUP, PERSON, ACCOUNT, MEMBER, LEFT_UNDONE];
-pub(super) const LAST: [&str; 23] = [
+pub(super) const LAST: [&str; 26] = [
     LEDGER_ACCOUNT,
     TRANSFER,
+    LOT,
+    QUOTA,
+    CAMPAIGN,
     PACKET,
     SHARE,
     CHECKIN,

@@ -4,7 +4,7 @@
 //! does is decided here, once.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::mpsc::UnboundedReceiver;
 
@@ -128,7 +128,11 @@ pub struct Session {
     reports: UnboundedReceiver<Arc<TurnReport>>,
     home_group: String,
     start: TimeMs,
+    broken: Broken,
 }
+
+/// What a commit left in the ledger that does not hold; each commit of a case is checked.
+type Broken = Arc<Mutex<Vec<String>>>;
 
 impl Session {
     /// Starts a bot for a case and puts its members there.
@@ -147,7 +151,12 @@ impl Session {
             room.admit(&member.name, member.role, member.is_bot, &member.groups);
         }
         let console = Arc::new(Console::headless(room));
-        let store: Arc<dyn Store> = Arc::new(Sqlite::in_memory().await?);
+        let broken: Broken = Arc::default();
+        let heard = broken.clone();
+        let hearer = Box::new(move |found: &[String]| {
+            heard.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(found);
+        });
+        let store: Arc<dyn Store> = Arc::new(Sqlite::in_memory().await?.audited(hearer));
         let setup =
             CaseSetup { front, home, path, clock: clock.clone(), console: console.clone(), store };
         let bot = Bot::start(make(&setup)?).await?;
@@ -159,7 +168,8 @@ impl Session {
             bot.seed_members(&Room::reference(group), members).await?;
         }
         let home_group = front.groups.first().cloned().unwrap_or_default();
-        let mut session = Self { bot, console, clock, reports, home_group, start: front.start };
+        let start = front.start;
+        let mut session = Self { bot, console, clock, reports, home_group, start, broken };
         session.bot.settled().await;
         session.drain();
         Ok(session)
@@ -202,6 +212,10 @@ impl Session {
         if let Some(envelope) = envelope {
             self.bot.inbox().offer(envelope, None).await;
             self.bot.settled().await;
+        }
+        let broken = self.broken.lock().unwrap_or_else(PoisonError::into_inner).join("; ");
+        if !broken.is_empty() {
+            return Err(Trouble::Bot(anyhow::anyhow!("the ledger does not hold: {broken}")));
         }
         Ok(self.drain())
     }
