@@ -52,6 +52,11 @@ pub fn run(args: &Args, file: &Path) -> End {
 }
 
 async fn copy(config: &Config, file: &Path) -> anyhow::Result<(u64, Verification)> {
+    anyhow::ensure!(
+        !config.store.url.starts_with("postgres"),
+        "a database on a server is copied there, with pg_dump; after a restore start once with \
+         `qundao run --after-restore`"
+    );
     let store = connect::look_at_store(config).await?;
     let store = store.context("there is no database yet, so there is nothing to copy")?;
     store.backup(file, SystemClock::default().now()).await?;

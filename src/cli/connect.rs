@@ -235,6 +235,13 @@ pub async fn check_store(config: &Config, now: TimeMs, feeds: &BTreeSet<String>)
             broken.map(|what| Check::new("store", Health::Problem, what)).collect()
         }
     };
+    checks.extend(match store.start().await {
+        Ok(start) => start.backup_of.map(|_| {
+            let found = "this is a backup; start it once with `qundao run --after-restore`";
+            Check::new("store", Health::Problem, found)
+        }),
+        Err(error) => Some(Check::new("store", Health::Problem, error.to_string())),
+    });
     checks.extend(match store.health(now - REMEMBERED_MS).await {
         Ok(found) => backlog(&found, now),
         Err(error) => vec![Check::new("store", Health::Problem, error.to_string())],

@@ -32,6 +32,9 @@ impl Default for Space {
 impl Space {
     /// Resolves when there is room.
     pub async fn enough(&self) {
+        if *self.0.borrow() {
+            return;
+        }
         // The sender is ours, so this cannot fail.
         let _ = self.0.subscribe().wait_for(|is_enough| *is_enough).await;
     }

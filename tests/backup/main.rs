@@ -91,6 +91,30 @@ async fn a_backup_is_written_whole_or_not_at_all() {
     store.close().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backup_beside_the_log_of_another_database_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, copied) = (folder.path().join("qundao.db"), folder.path().join("copy.db"));
+    let beside = |ending: &str| folder.path().join(format!("qundao.db{ending}"));
+    let load = Load::start(sqlite(&file).await).await.unwrap();
+    let mut world = World::new(7);
+    load.talk_until(&mut world, |world| world.said.len() >= 20).await;
+    copy(&file, &copied).await.unwrap();
+    load.talk_until(&mut world, |world| world.said.len() >= 40).await;
+    // The log as a crash leaves it.
+    let log = std::fs::read(beside("-wal")).unwrap();
+    assert!(!log.is_empty());
+    load.end().await;
+    let _ = std::fs::remove_file(beside("-shm"));
+    std::fs::copy(&copied, &file).unwrap();
+    std::fs::write(beside("-wal"), log).unwrap();
+    let refused = Sqlite::open(&file).await.err().expect("it is refused").to_string();
+    assert!(refused.contains("qundao.db-wal"), "{refused}");
+    assert_eq!(std::fs::read(&copied).unwrap(), std::fs::read(&file).unwrap(), "untouched");
+    std::fs::remove_file(beside("-wal")).unwrap();
+    assert_eq!(look(&file).await.broken, Vec::<String>::new());
+}
+
 /// A bot that counts commands without a limit.
 async fn start(file: &Path, platform: &Arc<Platform>) -> anyhow::Result<Bot> {
     let mut setup = Setup::new(scripts());

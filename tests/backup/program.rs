@@ -104,6 +104,8 @@ fn a_backup_of_a_running_bot_starts_when_it_is_told_that_it_is_one() {
     let refused = run(folder, &[]);
     assert_eq!(refused.status.code(), Some(3), "{refused:?}");
     assert!(String::from_utf8_lossy(&refused.stderr).contains("--after-restore"), "{refused:?}");
+    let doctor = run(folder, &["doctor"]);
+    assert!(String::from_utf8_lossy(&doctor.stdout).contains("this is a backup"), "{doctor:?}");
     let mut service = Service::start(folder, &["run", "--after-restore"]);
     service.see("restored from the backup of");
     service.stop();

@@ -52,8 +52,8 @@ struct Outside {
 }
 
 impl Outside {
-    fn new() -> Self {
-        let seed = u64::from(std::process::id());
+    fn new(more: u64) -> Self {
+        let seed = u64::from(std::process::id()) + more;
         println!("seed {seed}");
         let folder = tempfile::tempdir().unwrap();
         Self {
@@ -165,16 +165,20 @@ fn a_hundred_kills_lose_nothing_and_double_nothing() {
     if is_child() {
         return;
     }
-    let mut outside = Outside::new();
-    let kills = cycles(KILLS);
-    for round in 0..kills {
-        let mut process = Process::start(&outside.file);
-        outside.repeat(&mut process);
-        let until = outside.chance.below(300);
-        outside.talk(&mut process, until);
-        process.child.kill().unwrap();
-        outside.dead(&mut process, &format!("round {round}"));
+    let (kills, mut done) = (cycles(KILLS), 0);
+    // A file is read whole after each kill, so that it must not grow without end.
+    while done < kills {
+        let mut outside = Outside::new(done as u64);
+        for _ in 0..KILLS.min(kills - done) {
+            let mut process = Process::start(&outside.file);
+            outside.repeat(&mut process);
+            let until = outside.chance.below(300);
+            outside.talk(&mut process, until);
+            process.child.kill().unwrap();
+            outside.dead(&mut process, &format!("round {done}"));
+            done += 1;
+        }
+        println!("{done} kills");
+        outside.end();
     }
-    println!("{kills} kills");
-    outside.end();
 }

@@ -28,7 +28,7 @@ fn a_death_at_every_point_loses_nothing_and_doubles_nothing() {
     if is_child() {
         return;
     }
-    let mut outside = Outside::new();
+    let mut outside = Outside::new(0);
     let deaths = cycles(DEATHS);
     let mut late = 0;
     for point in Point::ALL {

@@ -273,7 +273,7 @@ static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
 async fn a_hundred_kills_of_three_kinds_lose_no_score_and_double_no_answer() {
     let _alone = ONE_AT_A_TIME.lock().await;
     let mut run = Run::start(seed()).await;
-    for round in 0..KILLS {
+    for round in 0..cycles(KILLS) {
         run.talk(round).await;
         run.kill().await;
     }
@@ -284,7 +284,7 @@ async fn a_hundred_kills_of_three_kinds_lose_no_score_and_double_no_answer() {
 async fn no_script_is_blamed_for_kills_from_outside() {
     let _alone = ONE_AT_A_TIME.lock().await;
     let mut run = Run::start(seed()).await;
-    for round in 0..CHILDREN_KILLED {
+    for round in 0..cycles(CHILDREN_KILLED) {
         run.talk(round).await;
         run.kill_child().await;
     }

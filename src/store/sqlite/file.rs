@@ -2,6 +2,7 @@
 //! room there is.
 
 use std::fs::File;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use crate::store::StoreError;
@@ -56,4 +57,27 @@ pub(super) fn free_bytes(folder: &Path) -> Option<u64> {
 #[cfg(not(unix))]
 pub(super) fn free_bytes(_: &Path) -> Option<u64> {
     None
+}
+
+/// What a file's header says of its log: 2 is one beside it, which every database that was worked on
+/// has (<https://www.sqlite.org/fileformat2.html#the_database_header>).
+const LOG_BESIDE: u8 = 2;
+
+/// A backup has no log. One that lies beside it belongs to the database that was there before, and
+/// SQLite would write it over the backup.
+pub(super) fn refuse_foreign_log(path: &Path) -> Result<(), StoreError> {
+    let mut header = [0; 20];
+    let read = File::open(path).and_then(|mut file| file.read_exact(&mut header));
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    let has_log = std::fs::metadata(&log).is_ok_and(|log| log.len() > 0);
+    if read.is_err() || !has_log || header[18] == LOG_BESIDE {
+        return Ok(());
+    }
+    Err(StoreError::Data(format!(
+        "`{}` was put over a database whose log is still there; remove `{}` and the file beside it \
+         that ends in `-shm`",
+        path.display(),
+        Path::new(&log).display()
+    )))
 }

@@ -32,7 +32,7 @@ use tokio::sync::{Mutex, MutexGuard, OnceCell};
 
 use accounts::BotAccounts;
 use checkpoint::Checkpoints;
-use file::{folder_of, free_bytes, lock, restrict};
+use file::{folder_of, free_bytes, lock, refuse_foreign_log, restrict};
 use tally::Tallies;
 
 use super::{
@@ -97,6 +97,7 @@ impl Sqlite {
             })?;
         }
         let lock = lock(path)?;
+        refuse_foreign_log(path)?;
         let options = options.filename(path).create_if_missing(true);
         let mut writer = connect(options.clone()).await?;
         migrate(&mut writer).await?;
