@@ -9,9 +9,12 @@ use qundao::outbox::chunks::Chunk;
 use crate::scene::{MINUTE, START, Scene, away, done, echo, first, left};
 use crate::world::Platform;
 
-/// Three paragraphs, of which any two are too long for one message (10,000 letters).
+/// Letters that fit into a message.
+const FIT: usize = 100;
+
+/// Three paragraphs, of which any two are too long for one message.
 fn long() -> String {
-    ["a", "b", "c"].map(|letter| letter.repeat(6_000)).join("\n\n")
+    ["a", "b", "c"].map(|letter| letter.repeat(60)).join("\n\n")
 }
 
 fn heads(scene: &Scene) -> Vec<char> {
@@ -20,7 +23,7 @@ fn heads(scene: &Scene) -> Vec<char> {
 
 #[tokio::test]
 async fn parts_go_in_order_and_each_waits_for_the_one_before() {
-    let platform = Platform::answering(first(vec![done(1), away(), away()]));
+    let platform = Platform::short(FIT, first(vec![done(1), away(), away()]));
     let mut scene = Scene::new(platform, vec![echo()]).await;
     scene.say("g", "a", &long()).await;
     scene.say("g", "a", "之后").await;
@@ -40,7 +43,7 @@ async fn parts_go_in_order_and_each_waits_for_the_one_before() {
 #[tokio::test]
 async fn where_a_part_is_refused_the_rest_is_not_sent_and_says_why() {
     static ASKED: AtomicUsize = AtomicUsize::new(0);
-    let platform = Platform::answering(|_| match ASKED.fetch_add(1, Ordering::SeqCst) {
+    let platform = Platform::short(FIT, |_| match ASKED.fetch_add(1, Ordering::SeqCst) {
         1 => Outcome::Permanent { reason: "too spicy".to_owned() },
         n => done(n),
     });
