@@ -22,7 +22,7 @@ pub use left::take_up;
 pub use orders::Orders;
 pub use parking::Watched;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
@@ -32,6 +32,7 @@ use crate::bot::gauge::{Gauge, OpenPost, Ticket};
 use crate::clock::{Clock, TimeMs};
 use crate::commit::{Listeners, Settling};
 use crate::effect::{Call, Delivery, DeliveryState, Destination, Policy};
+use crate::id::Ref;
 use crate::planted::{self, Bug, Point};
 use crate::report::Notice;
 use crate::store::{Settlement, Store, Write};
@@ -113,6 +114,8 @@ pub struct Outbox {
     slots: Slots,
     pace: Pace,
     parking: Parking,
+    /// Destinations that wait for a call of their account to end.
+    stalled: VecDeque<Destination>,
     /// Why the later parts of messages are not sent, by message.
     broken: HashMap<String, String>,
     sent: mpsc::UnboundedSender<Sent>,
@@ -161,6 +164,7 @@ impl Outbox {
             slots: Slots::new(parts.store),
             pace: Pace::default(),
             parking: Parking::default(),
+            stalled: VecDeque::new(),
             broken: HashMap::new(),
             sent,
         };
@@ -268,6 +272,7 @@ impl Outbox {
             if queue.busy {
                 return;
             }
+            let was_stalled = std::mem::take(&mut queue.stalled);
             queue.recall(now);
             let not_before = queue.not_before;
             let Some(mut outgoing) = queue.waiting.pop_front() else {
@@ -288,7 +293,16 @@ impl Outbox {
                 self.wait(to, outgoing, allowed_at);
                 return;
             }
+            let is_full = self.parking.is_full(&outgoing.delivery.account, now);
             if let Some(queue) = self.queues.get_mut(to) {
+                if is_full {
+                    queue.stalled = true;
+                    queue.waiting.push_front(outgoing);
+                    if !was_stalled {
+                        self.stalled.push_back(to.clone());
+                    }
+                    return;
+                }
                 queue.busy = true;
             }
             outgoing.ticket.get_or_insert_with(|| self.gauge.ticket());
@@ -356,9 +370,12 @@ impl Outbox {
         if !asks {
             outgoing.delivery.attempts += 1;
             outgoing.tried_at = now;
+            // With this the order is carried out.
+            outgoing.is_ordered = false;
             self.pace.note(&outgoing.delivery, &self.world, now);
             self.parking.probes(&outgoing.delivery, now);
         }
+        self.parking.begins(&outgoing.delivery.account);
         let request = request(&outgoing.delivery);
         tokio::spawn(async move {
             planted::reach(Point::BeforeSend);
@@ -377,6 +394,8 @@ impl Outbox {
     async fn settled(&mut self, sent: Sent) {
         let Sent { outgoing, heard } = sent;
         let to = outgoing.delivery.to.clone();
+        let account = outgoing.delivery.account.clone();
+        self.parking.ends(&account);
         if let Some(queue) = self.queues.get_mut(&to) {
             queue.busy = false;
         }
@@ -385,6 +404,21 @@ impl Outbox {
             Heard::Seen(seen) => self.seen(outgoing, seen).await,
         }
         self.pump(&to).await;
+        self.resume(&account, self.clock.now()).await;
+    }
+
+    /// A call has ended, so there is room for another of its account.
+    async fn resume(&mut self, account: &Ref, now: TimeMs) {
+        for _ in 0..self.stalled.len() {
+            if self.parking.is_full(account, now) {
+                return;
+            }
+            let Some(to) = self.stalled.pop_front() else { return };
+            if let Some(queue) = self.queues.get_mut(&to) {
+                queue.stalled = false;
+            }
+            self.pump(&to).await;
+        }
     }
 
     /// Writes down how a delivery ended.

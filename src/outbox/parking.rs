@@ -54,6 +54,8 @@ pub(super) struct Parking {
     refusals: HashMap<Ref, VecDeque<TimeMs>>,
     /// Accounts that were refused too often, and until when they make no call.
     breakers: HashMap<Ref, TimeMs>,
+    /// Calls of each account that have no outcome yet.
+    calls: HashMap<Ref, usize>,
 }
 
 impl Parking {
@@ -72,6 +74,29 @@ impl Parking {
             if let Some(parked) = self.places.get_mut(key) {
                 parked.until = now + parked.wait_ms;
             }
+        }
+    }
+
+    /// So many calls of an account are under way that all of them together could be refused too
+    /// often.
+    pub(super) fn is_full(&mut self, account: &Ref, now: TimeMs) -> bool {
+        let calls = self.calls.get(account).copied().unwrap_or_default();
+        let refusals = self.refusals.get_mut(account).map_or(0, |refusals| {
+            refusals.retain(|at| *at > now - REFUSALS_MS);
+            refusals.len()
+        });
+        calls > 0 && calls + refusals >= REFUSALS_MAX
+    }
+
+    /// A call begins.
+    pub(super) fn begins(&mut self, account: &Ref) {
+        *self.calls.entry(account.clone()).or_default() += 1;
+    }
+
+    /// A call has an outcome.
+    pub(super) fn ends(&mut self, account: &Ref) {
+        if let Some(calls) = self.calls.get_mut(account) {
+            *calls = calls.saturating_sub(1);
         }
     }
 

@@ -18,6 +18,8 @@ pub(super) struct Queue {
     aside: Vec<Aside>,
     /// One is with the adapter.
     pub(super) busy: bool,
+    /// Its account has too many calls under way; it goes on when one of them ends.
+    pub(super) stalled: bool,
     /// The platform, or what stands first, wants nothing sent before, Unix ms.
     pub(super) not_before: TimeMs,
     /// When the first is to be looked at again, Unix ms.
@@ -42,7 +44,7 @@ impl Queue {
 
     /// When there is something to do; `None` while one is with the adapter.
     pub(super) fn next(&self) -> Option<TimeMs> {
-        if self.busy {
+        if self.busy || self.stalled {
             return None;
         }
         let first = (!self.waiting.is_empty()).then_some(self.due);

@@ -14,7 +14,7 @@ use crate::sim::{Forced, Options, Sim};
 
 fn reason(outcome: Outcome) -> String {
     match outcome {
-        Outcome::Permanent { reason } => reason,
+        Outcome::Permanent { reason } | Outcome::Closed { reason, .. } => reason,
         other => panic!("not refused for good: {other:?}"),
     }
 }

@@ -1,8 +1,8 @@
 //! The ways to be connected: forward and reverse WebSocket, whole and in halves, HTTP POST with an
 //! HTTP interface; each brings events and takes calls.
 
-use qundao::adapter::Outcome;
 use qundao::adapter::onebot::Dropped;
+use qundao::adapter::{Barred, Outcome};
 use qundao::effect::Call;
 use qundao::id::Ref;
 use serde_json::json;
@@ -136,7 +136,9 @@ async fn http_says_why_not() {
     sim.refuse("send_group_msg", 1404, "");
     assert!(matches!(outcome().await, Outcome::Permanent { .. }));
     sim.refuse("send_group_msg", 4003, "");
-    let Outcome::Permanent { reason } = outcome().await else { panic!("not refused") };
+    let Outcome::Closed { why: Barred::Token, reason } = outcome().await else {
+        panic!("not refused")
+    };
     assert!(reason.contains("403") && reason.contains("`token`"), "{reason}");
     sim.close_ports().await;
     assert!(matches!(outcome().await, Outcome::NotSent { .. }));
@@ -155,7 +157,8 @@ async fn a_refusal_of_the_platform_is_final_and_a_timeout_of_it_is_not_known() {
     assert!(reason.contains("权限不足"), "{reason}");
     sim.refuse("send_group_msg", 1200, "Timeout: sendMsg");
     assert!(matches!(outcome(say("早")).await, Outcome::Unknown { .. }));
-    assert!(matches!(rig.send(group(999), say("早")).await, Outcome::Permanent { .. }));
+    let gone = rig.send(group(999), say("早")).await;
+    assert!(matches!(gone, Outcome::Closed { why: Barred::Removed, .. }), "{gone:?}");
 }
 
 #[tokio::test]

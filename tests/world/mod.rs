@@ -36,6 +36,7 @@ pub struct Platform {
     answer: Mutex<Answer>,
     rates: &'static [Rate],
     safety: SendSafety,
+    text_chars: usize,
     /// What it tells of calls that are in doubt, one after the other; then nothing.
     pub seen: Mutex<VecDeque<Seen>>,
 }
@@ -60,7 +61,29 @@ impl Platform {
         answer: impl FnMut(&Request) -> Outcome + Send + 'static,
     ) -> Arc<Self> {
         let answer: Mutex<Answer> = Mutex::new(Box::new(answer));
-        Arc::new(Self { requests: Mutex::default(), answer, rates, safety, seen: Mutex::default() })
+        Arc::new(Self {
+            requests: Mutex::default(),
+            answer,
+            rates,
+            safety,
+            text_chars: 10_000,
+            seen: Mutex::default(),
+        })
+    }
+
+    /// Takes no longer texts than this.
+    pub fn short(
+        text_chars: usize,
+        answer: impl FnMut(&Request) -> Outcome + Send + 'static,
+    ) -> Arc<Self> {
+        let platform = Self::answering(answer);
+        let platform = Arc::into_inner(platform).expect("nobody else has it");
+        Arc::new(Self { text_chars, ..platform })
+    }
+
+    /// From now on it answers so.
+    pub fn answer_with(&self, answer: impl FnMut(&Request) -> Outcome + Send + 'static) {
+        *self.answer.lock().unwrap() = Box::new(answer);
     }
 
     /// Texts of the messages that were sent, in order, with their group.
@@ -86,7 +109,7 @@ impl Adapter for Platform {
             actions: &["edit", "delete", "react", "pin", "mute", "unmute", "kick", "ban"],
             mute_max: None,
             elements: &[("text", Support::Native), ("button", Support::Native)],
-            text_chars: 10_000,
+            text_chars: self.text_chars,
             rates: self.rates.to_vec(),
             proactive: true,
             reply_window: None,
