@@ -102,7 +102,9 @@ async fn release(config: &Config, community: &str) -> anyhow::Result<Thawed> {
     let found = known.iter().find(|row| is_it(&row.key));
     let keys = || known.iter().map(|row| row.key.trim_start_matches('=')).collect::<Vec<_>>();
     let id = found
-        .with_context(|| format!("there is no community `{community}`; known: {}", keys().join(", ")))?
+        .with_context(|| {
+            format!("there is no community `{community}`; known: {}", keys().join(", "))
+        })?
         .id;
     let broken = store.audit(id).await?.broken;
     let was_frozen = if broken.is_empty() {
@@ -191,8 +193,11 @@ fn lines(found: &Shown) -> String {
     match (&found.seed, &found.amounts) {
         (Some(seed), Some(amounts)) => {
             text.push_str(&format!("seed {seed}\namounts {amounts:?}\n"));
-            let (mark, word) =
-                if found.is_right == Some(true) { ("✓", "agree") } else { ("✗", "do not agree") };
+            let (mark, word) = if found.is_right == Some(true) {
+                ("✓", "agree")
+            } else {
+                ("✗", "do not agree")
+            };
             text.push_str(&format!("{mark} seed, amounts and commitment {word}\n"));
         }
         _ => text.push_str("seed and amounts are secret until it has ended\n"),

@@ -79,4 +79,3 @@ impl Account {
         self.credits - self.debits - self.debits_pending
     }
 }
-

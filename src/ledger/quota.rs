@@ -104,7 +104,10 @@ mod tests {
         let key = (20_000, QuotaKind::Earned, 7);
         quotas.count(key, 60, 100).unwrap();
         let refused = quotas.count(key, 41, 100).unwrap_err();
-        assert_eq!((refused.code.as_str(), refused.data["left"].clone()), ("earned_cap", 40.into()));
+        assert_eq!(
+            (refused.code.as_str(), refused.data["left"].clone()),
+            ("earned_cap", 40.into())
+        );
         assert!(quotas.count(key, i64::MAX, 100).is_err());
         quotas.count(key, 40, 100).unwrap();
         quotas.count((20_001, QuotaKind::Earned, 7), 100, 100).unwrap();

@@ -152,4 +152,3 @@ pub trait Numbers {
     /// The next transfer number.
     fn transfer(&mut self) -> TransferId;
 }
-

@@ -3,9 +3,9 @@
 use crate::id::{PersonId, TimerId};
 use crate::ledger::Transfer;
 use crate::store::{
-    AccountRow, AuditRow, CampaignRow, CheckinRow, CoreFanRow, FanReviewRow, LotRow, PacketRow, PostedRow, QuotaRow, RelationRow,
-    RoutineRow, RuleAckRow, RuleVersionRow, RunRow, ScoreEntryRow, ShareRow, StateRow, TimerRow,
-    WarningRow,
+    AccountRow, AuditRow, CampaignRow, CheckinRow, CoreFanRow, FanReviewRow, LotRow, PacketRow,
+    PostedRow, QuotaRow, RelationRow, RoutineRow, RuleAckRow, RuleVersionRow, RunRow,
+    ScoreEntryRow, ShareRow, StateRow, TimerRow, WarningRow,
 };
 
 macro_rules! made {

@@ -26,10 +26,10 @@ mod state;
 mod told;
 mod world;
 
+pub use expiry::LOTS_DUE;
 pub use finish::{Finished, NO_ARCHIVE, event_row, forget_text};
 pub use local::{LocalTime, LocalTimes};
 pub use made::Made;
-pub use expiry::LOTS_DUE;
 pub use packets::EXPIRED;
 pub use routines::{LOOK, RoutineDue, is_in_step};
 pub use world::{GroupPlace, LedgerNumbers, Numbers, Places, Platform, World};
@@ -296,10 +296,7 @@ impl Turn {
     }
 
     /// Does something whole, or leaves no trace of it: a script may catch a refusal and go on.
-    fn atomically<T>(
-        &mut self,
-        act: impl FnOnce(&mut Self) -> Result<T, Stop>,
-    ) -> Result<T, Stop> {
+    fn atomically<T>(&mut self, act: impl FnOnce(&mut Self) -> Result<T, Stop>) -> Result<T, Stop> {
         let (undo, made, lines) = (self.undo.len(), self.made.mark(), self.lines.len());
         let result = act(self);
         if result.is_err() {

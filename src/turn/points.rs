@@ -232,8 +232,7 @@ impl Turn {
         let limits = self.world.limits();
         let amount = posting.amount;
         let minted = (QuotaKind::Minted, 0, amount, limits.points_minted_day);
-        let earned =
-            |who: &PersonId| (QuotaKind::Earned, who.0, amount, limits.points_member_day);
+        let earned = |who: &PersonId| (QuotaKind::Earned, who.0, amount, limits.points_member_day);
         match (&posting.debit, &posting.credit) {
             (Mint, Member(person)) => vec![minted, earned(person)],
             (Mint, Campaign(_)) => vec![minted],
@@ -245,12 +244,19 @@ impl Turn {
                 let group = self.event.group.map_or(0, |group| group.0);
                 vec![(QuotaKind::Packets, group, 1, self.packets_cap())]
             }
-            (Mint, Mint | Burn | Escrow(_))
-            | (Escrow(_) | Burn | Member(_) | Campaign(_), _) => Vec::new(),
+            (Mint, Mint | Burn | Escrow(_)) | (Escrow(_) | Burn | Member(_) | Campaign(_), _) => {
+                Vec::new()
+            }
         }
     }
 
-    fn count_quota(&mut self, kind: QuotaKind, owner: i64, amount: i64, cap: i64) -> Result<(), Stop> {
+    fn count_quota(
+        &mut self,
+        kind: QuotaKind,
+        owner: i64,
+        amount: i64,
+        cap: i64,
+    ) -> Result<(), Stop> {
         let day = self.community.today;
         let key = (day, kind, owner);
         self.community.quotas.count(key, amount, cap)?;

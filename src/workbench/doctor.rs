@@ -198,15 +198,8 @@ pub fn backlog(found: &StoreHealth, now_ms: i64) -> Vec<Check> {
             checks.push(Check::new(name, Health::Warning, what));
         }
     };
-    let StoreHealth {
-        quarantined,
-        waiting,
-        oldest_waiting,
-        failed,
-        unknown,
-        left_undone,
-        frozen,
-    } = *found;
+    let StoreHealth { quarantined, waiting, oldest_waiting, failed, unknown, left_undone, frozen } =
+        *found;
     let age = show_span(oldest_waiting.map_or(0, |at| (now_ms - at).max(0)));
     warn(
         waiting,

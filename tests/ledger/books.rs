@@ -2,6 +2,7 @@
 //! that do not touch each other.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use qundao::bot::Bot;
 use qundao::clock::{Clock, TimeMs, VirtualClock};
@@ -10,9 +11,7 @@ use qundao::store::Store;
 use qundao::value::Role;
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use crate::world::{
-    Platform, Setup, group_ref, in_time, memory, message, script, seed, shipped,
-};
+use crate::world::{Platform, Setup, group_ref, in_time, memory, message, script, seed, shipped};
 
 pub const START: TimeMs = 1_764_000_000_000;
 
@@ -22,7 +21,6 @@ pub struct Chat {
     pub clock: Arc<VirtualClock>,
     pub notices: UnboundedReceiver<qundao::report::Notice>,
     reports: UnboundedReceiver<Arc<qundao::report::TurnReport>>,
-    n: usize,
 }
 
 impl Chat {
@@ -31,7 +29,7 @@ impl Chat {
         setup.clock = clock.clone();
         let bot = setup.start(store, &Platform::willing()).await;
         let (notices, reports) = (bot.notices(), bot.reports());
-        Self { bot, clock, notices, reports, n: 0 }
+        Self { bot, clock, notices, reports }
     }
 
     /// Members `boss` (an admin), `a`, `b` and `c` of a group, with points.
@@ -44,8 +42,9 @@ impl Chat {
 
     /// Says something, and gives what the turn did.
     pub async fn say(&mut self, group: &str, who: &str, text: &str) -> Vec<Line> {
-        self.n += 1;
-        let key = format!("k{}", self.n);
+        // No two bots of a test say anything under the same key.
+        static SAID: AtomicUsize = AtomicUsize::new(0);
+        let key = format!("k{}", SAID.fetch_add(1, Ordering::SeqCst));
         self.clock.set(self.clock.now() + 2500);
         self.offer(&key, group, who, text).await
     }
@@ -126,7 +125,10 @@ async fn a_key_stands_for_one_thing_and_anything_else_is_an_alarm() {
     let lines = chat.say("g", "a", "给 6 x").await;
     assert_eq!(Chat::text(&lines), "", "{lines:?}");
     let told = chat.told().join("\n");
-    assert!(told.contains("stands for another transfer") && told.contains("keyed.rhai:3"), "{told}");
+    assert!(
+        told.contains("stands for another transfer") && told.contains("keyed.rhai:3"),
+        "{told}"
+    );
     // Another direction is another thing too, and memory that was lost finds it in the database.
     chat.bot.seed_members(&group_ref("g"), Vec::new()).await.unwrap();
     chat.say("g", "a", "花 5 x").await;
@@ -215,7 +217,12 @@ async fn played(order: &[(&str, &str, &str)]) -> Vec<String> {
 #[tokio::test]
 async fn communities_that_mix_do_not_touch_each_other() {
     let of = |group| {
-        [(group, "a", "平均红包 30 3"), (group, "b", "抢"), (group, "c", "花 20 x"), (group, "boss", "抢")]
+        [
+            (group, "a", "平均红包 30 3"),
+            (group, "b", "抢"),
+            (group, "c", "花 20 x"),
+            (group, "boss", "抢"),
+        ]
     };
     let (g, h) = (of("g"), of("h"));
     let in_turn = [g, h].concat();

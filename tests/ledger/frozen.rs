@@ -85,7 +85,8 @@ async fn what_does_not_hold_stops_that_ledger_alone() {
 }
 
 async fn the_others_go_on(chat: &mut Chat) {
-    for (who, text) in [("b", "签到"), ("b", "抢"), ("boss", "加积分 b 5 试"), ("c", "红包 10 2")] {
+    for (who, text) in [("b", "签到"), ("b", "抢"), ("boss", "加积分 b 5 试"), ("c", "红包 10 2")]
+    {
         let lines = chat.say("g", who, text).await;
         assert!(refused(&lines, "ledger_frozen"), "{text}: {lines:?}");
     }

@@ -1,6 +1,6 @@
 //! Random histories of a ledger against a model in which every single point is an element of a list.
 //!
-//! `QUNDAO_CYCLES` is the number of operations; without it a few thousand.
+//! `QUNDAO_CYCLES` is the number of operations; without it 50,000.
 
 use std::collections::BTreeMap;
 
@@ -19,21 +19,55 @@ const NEVER: TimeMs = TimeMs::MAX;
 #[derive(Clone, Debug)]
 enum Op {
     /// Points for a member, which expire after so many days; 0 never.
-    Grant { who: i64, amount: i64, days: i64 },
-    Spend { who: i64, amount: i64 },
-    Give { from: i64, to: i64, amount: i64 },
-    Send { who: i64, packet: i64, amount: i64 },
-    Grab { who: i64, packet: i64, amount: i64 },
-    Hold { who: i64, amount: i64 },
-    End { nth: usize, settle: bool },
+    Grant {
+        who: i64,
+        amount: i64,
+        days: i64,
+    },
+    Spend {
+        who: i64,
+        amount: i64,
+    },
+    Give {
+        from: i64,
+        to: i64,
+        amount: i64,
+    },
+    Send {
+        who: i64,
+        packet: i64,
+        amount: i64,
+    },
+    Grab {
+        who: i64,
+        packet: i64,
+        amount: i64,
+    },
+    Hold {
+        who: i64,
+        amount: i64,
+    },
+    End {
+        nth: usize,
+        settle: bool,
+    },
     /// The same once more.
-    Repeat { nth: usize },
+    Repeat {
+        nth: usize,
+    },
     /// The same key for another amount.
-    Clash { nth: usize },
+    Clash {
+        nth: usize,
+    },
     /// Something that is taken back at once, as by a handler that fails.
-    Undone { who: i64, amount: i64 },
+    Undone {
+        who: i64,
+        amount: i64,
+    },
     /// Time goes by, and what is due is burnt.
-    Pass { hours: i64 },
+    Pass {
+        hours: i64,
+    },
 }
 
 fn op() -> impl Strategy<Value = Op> {
@@ -193,9 +227,8 @@ impl Pair {
         }
         let (id, from, amount) = self.model.held.remove(nth % self.model.held.len());
         let cause = self.cause();
-        let mut end = || {
-            self.ledger.end_hold(&mut self.numbers, id, settle, cause, &mut Vec::new())
-        };
+        let mut end =
+            || self.ledger.end_hold(&mut self.numbers, id, settle, cause, &mut Vec::new());
         end().unwrap();
         assert_eq!(end().unwrap_err().code, "unknown_hold");
         if settle {
@@ -241,9 +274,11 @@ impl Pair {
         self.now += hours * 3_600_000;
         for who in 0..MEMBERS {
             let key = AccountKey::Member(PersonId(who));
-            let due = self.model.points.get(&key).map_or(0, |points| {
-                points.iter().filter(|at| **at <= self.now).count()
-            });
+            let due = self
+                .model
+                .points
+                .get(&key)
+                .map_or(0, |points| points.iter().filter(|at| **at <= self.now).count());
             let amount = due.min(self.model.have(&key));
             let lots = self.ledger.lots(&key).map_or(0, |lots| lots.before(self.now + 1));
             assert_eq!(lots, due as i64);
@@ -284,7 +319,7 @@ impl Pair {
 #[test]
 fn a_ledger_is_its_model_over_random_histories() {
     let cycles = std::env::var("QUNDAO_CYCLES").ok().and_then(|n| n.parse().ok());
-    let cycles: usize = cycles.unwrap_or(5000);
+    let cycles: usize = cycles.unwrap_or(50_000);
     let cases = cycles.div_ceil(LENGTH) as u32;
     let config = Config { cases, failure_persistence: None, ..Config::default() };
     let histories = proptest::collection::vec(op(), LENGTH);

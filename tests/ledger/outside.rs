@@ -72,7 +72,10 @@ async fn the_command_line_prints_what_an_outside_check_needs() {
     // Beside the bot that runs; amounts and seed are nobody's business yet.
     let open = program::run(folder.path(), &["ledger", "packet", "1", "--json"], "");
     let open: serde_json::Value = serde_json::from_slice(&open.stdout).unwrap();
-    assert_eq!((&open["state"], open.get("seed"), open.get("amounts")), (&"open".into(), None, None));
+    assert_eq!(
+        (&open["state"], open.get("seed"), open.get("amounts")),
+        (&"open".into(), None, None)
+    );
     say("2", "b", "抢").await;
     say("3", "c", "抢").await;
     let ended = program::run(folder.path(), &["ledger", "packet", "1", "--json"], "");

@@ -32,7 +32,8 @@ async fn who_is_always_faster_than_anybody_can_read_is_told_to_the_managers() {
 async fn a_packet_lives_a_day_at_most() {
     let mut setup = Setup::new(vec![shipped("red_packet")]);
     let text = "[features.red_packet]\nexpires = \"30d\"\n";
-    let config = qundao::config::parse(text, std::path::Path::new("config.toml"), &|_| None).unwrap();
+    let config =
+        qundao::config::parse(text, std::path::Path::new("config.toml"), &|_| None).unwrap();
     let own: ScriptConfig = config.scripts.features["red_packet"].clone();
     setup.config.source = config.source.clone();
     setup.config.scripts.features.insert("red_packet".to_owned(), own);

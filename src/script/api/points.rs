@@ -70,13 +70,7 @@ pub(super) static ROWS: &[Row] = &[
         Ty::Int,
         "Adds to a budget, which is made where there is none of that name; what it holds now. By admins only.",
     ),
-    Row::host(
-        "points",
-        "campaigns",
-        &[],
-        Ty::Array,
-        "The budgets, each `#{ name, total, left }`.",
-    ),
+    Row::host("points", "campaigns", &[], Ty::Array, "The budgets, each `#{ name, total, left }`."),
     Row::host(
         "points",
         "expiring",

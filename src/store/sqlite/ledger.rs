@@ -10,9 +10,7 @@ use super::read::{Result, all, tuples};
 use crate::clock::TimeMs;
 use crate::id::{CommunityId, PersonId, TransferId};
 use crate::ledger::{AccountKey, QUOTA_DAYS};
-use crate::store::{
-    FreezeRow, LedgerDump, PointsEntry, StoreError, StoredTransfer, TransferBy,
-};
+use crate::store::{FreezeRow, LedgerDump, PointsEntry, StoreError, StoredTransfer, TransferBy};
 
 const DAY_MS: i64 = 24 * 3_600_000;
 
@@ -42,7 +40,8 @@ pub(super) async fn campaigns(
 }
 
 /// A transfer with both its accounts, and what took it back.
-const TRANSFER: &str = "SELECT t.id, d.kind, d.owner, c.kind, c.owner, t.amount, t.kind, t.corrects,
+const TRANSFER: &str =
+    "SELECT t.id, d.kind, d.owner, c.kind, c.owner, t.amount, t.kind, t.corrects,
       (SELECT r.id FROM ledger_transfer r WHERE r.corrects = t.id), t.reason
     FROM ledger_transfer t JOIN ledger_account d ON d.id = t.debit
       JOIN ledger_account c ON c.id = t.credit WHERE t.community = $1";
@@ -155,10 +154,7 @@ const TABLES: [(&str, &str); 8] = [
         "SELECT * FROM ledger_transfer WHERE community = $1 ORDER BY id DESC LIMIT $2",
     ),
     ("ledger_lot", "SELECT * FROM ledger_lot WHERE community = $1 LIMIT $2"),
-    (
-        "ledger_quota",
-        "SELECT * FROM ledger_quota WHERE community = $1 ORDER BY day DESC LIMIT $2",
-    ),
+    ("ledger_quota", "SELECT * FROM ledger_quota WHERE community = $1 ORDER BY day DESC LIMIT $2"),
     ("campaign", "SELECT * FROM campaign WHERE community = $1 LIMIT $2"),
     ("packet", "SELECT * FROM packet WHERE community = $1 ORDER BY id DESC LIMIT $2"),
     (

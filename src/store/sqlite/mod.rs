@@ -32,9 +32,9 @@ use checkpoint::Checkpoints;
 use tally::Tallies;
 
 use super::{
-    CommunityRows, DueTimer, EventRow, FreezeRow, LedgerAudit, LedgerDump, NewsItemRow, NewsRows, NewsSourceRow, PacketRows,
-    PointsEntry, RoutineRow, RoutineTimer, RunOutcome, ScoreEntryRow, Start, Store, StoreError,
-    StoreHealth, StoredTransfer, TransferBy, Verification, Write,
+    CommunityRows, DueTimer, EventRow, FreezeRow, LedgerAudit, LedgerDump, NewsItemRow, NewsRows,
+    NewsSourceRow, PacketRows, PointsEntry, RoutineRow, RoutineTimer, RunOutcome, ScoreEntryRow,
+    Start, Store, StoreError, StoreHealth, StoredTransfer, TransferBy, Verification, Write,
 };
 use crate::adapter::BoxFuture;
 use crate::clock::TimeMs;
@@ -94,7 +94,12 @@ impl Sqlite {
         let checkpoints =
             Some(Checkpoints::start(copier, Arc::clone(&writer), Arc::clone(&tallies)));
         let lock = Some(lock);
-        Ok(Self { reader, checkpoints, path: Some(path.to_owned()), ..Self::on(writer, accounts, tallies, lock) })
+        Ok(Self {
+            reader,
+            checkpoints,
+            path: Some(path.to_owned()),
+            ..Self::on(writer, accounts, tallies, lock)
+        })
     }
 
     /// Opens a file for questions, beside a process that works on it.
@@ -435,9 +440,9 @@ impl Store for Sqlite {
     }
 
     fn audit(&self, community: CommunityId) -> BoxFuture<'_, Result<LedgerAudit, StoreError>> {
-        Box::pin(async move {
-            verify::audit(&mut *self.auditor().await?.lock().await, community).await
-        })
+        Box::pin(
+            async move { verify::audit(&mut *self.auditor().await?.lock().await, community).await },
+        )
     }
 
     fn dump(

@@ -14,8 +14,8 @@ use crate::effect::{Delivery, DeliveryState, Destination, Policy};
 use crate::id::{CommunityId, DeliveryId, EventId, GroupId, PersonId, Ref, ScriptName, TimerId};
 use crate::store::{
     CheckinRow, CommunityRow, CommunityRows, EventRow, EventState, GroupRow, MemberRow, NUMBERED,
-    PacketRow, PacketRows, RuleVersionRow, ShareRow, Start, StateRow, StoreError,
-    TimerRow, WarningRow,
+    PacketRow, PacketRows, RuleVersionRow, ShareRow, Start, StateRow, StoreError, TimerRow,
+    WarningRow,
 };
 use crate::value::Role;
 
@@ -451,7 +451,11 @@ pub(super) async fn all(
     query.fetch_all(db).await.map_err(failure)
 }
 
-pub(super) async fn tuples<T>(db: &mut SqliteConnection, sql: &'static str, keys: &[i64]) -> Result<Vec<T>>
+pub(super) async fn tuples<T>(
+    db: &mut SqliteConnection,
+    sql: &'static str,
+    keys: &[i64],
+) -> Result<Vec<T>>
 where
     T: for<'r> FromRow<'r, SqliteRow> + Send + Unpin,
 {

@@ -183,7 +183,8 @@ async fn look(db: &mut SqliteConnection, id: CommunityId) -> Result<LedgerAudit>
 
 /// L13: what expires is what the transfers say, the earliest first.
 async fn lots(db: &mut SqliteConnection, id: CommunityId, broken: &mut Vec<String>) -> Result<()> {
-    let first = "SELECT min(id) FROM ledger_transfer WHERE community = $1 AND expires_at IS NOT NULL";
+    let first =
+        "SELECT min(id) FROM ledger_transfer WHERE community = $1 AND expires_at IS NOT NULL";
     let row = sqlx::query(first).bind(id.0).fetch_one(&mut *db).await.map_err(failure)?;
     let mut said: HashMap<i64, Lots> = HashMap::new();
     if let Some(first) = row.get::<Option<i64>, _>(0) {
