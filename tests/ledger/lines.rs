@@ -53,7 +53,7 @@ async fn the_lines_of_a_member_sum_to_her_balance() {
             0 | 1 => format!("给 {amount}"),
             2 => format!("花 {amount}"),
             3 => format!("送 b {amount}"),
-            4 => format!("押 {amount}"),
+            4 | 9 => format!("押 {amount}"),
             5 if !holds.is_empty() => format!("还 {}", holds.remove(0)),
             6 if !holds.is_empty() => format!("扣 {}", holds.remove(0)),
             7 => format!("平均红包 {} 2", amount + 2),
