@@ -10,7 +10,7 @@ use sqlx::SqliteConnection;
 use tempfile::TempDir;
 use world::{Platform, Setup, in_time, message, number, peek, seed, shipped, sqlite};
 
-/// A file with an open packet, a grab, a check-in and a hold-free ledger.
+/// A file with an open packet, a grab, a check-in, a budget, a correction and a hold-free ledger.
 async fn lived_in() -> (TempDir, SqliteConnection) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("qundao.db");
@@ -18,13 +18,21 @@ async fn lived_in() -> (TempDir, SqliteConnection) {
     let scripts = vec![shipped("red_packet"), shipped("checkin"), shipped("points")];
     let bot = Setup::new(scripts).start(sqlite(&path).await, &platform).await;
     let now = SystemClock::default().now();
-    let members = ["a", "b", "c"].map(|name| seed(name, 100, now));
+    let mut members = ["a", "b", "c"].map(|name| seed(name, 100, now));
+    members[2].role = qundao::value::Role::Admin;
     bot.seed_members(&world::group_ref("g"), members.to_vec()).await.unwrap();
     let inbox = bot.inbox();
-    for (key, who, text) in [("1", "a", "红包 30 2"), ("2", "b", "抢"), ("3", "c", "签到")] {
+    for (key, who, text) in [
+        ("1", "a", "红包 30 2"),
+        ("2", "b", "抢"),
+        ("3", "c", "签到"),
+        ("4", "c", "加预算 春节 100 活动"),
+        ("5", "c", "加积分 b 3 试"),
+        ("6", "c", "冲正 7 试错"),
+    ] {
         inbox.offer(message(key, "g", who, text, now), None).await;
     }
-    in_time("three turns", bot.settled()).await;
+    in_time("all turns", bot.settled()).await;
     bot.stop().await.unwrap();
     let db = peek(&path).await;
     (folder, db)
@@ -51,31 +59,48 @@ async fn the_database_refuses_what_no_code_may_do() {
         ("INSERT INTO ledger_account(id, community, kind, owner, credits) VALUES(999, 1, 'member', 99, 5)",
             "opens empty"),
         // More than b has.
-        ("INSERT INTO ledger_transfer SELECT 900, 1, a.id, m.id, 1000000, 'post', NULL, 'x', 'x', '', NULL, 1, 0
-          FROM ledger_account a, ledger_account m WHERE a.kind = 'member' AND m.kind = 'mint' LIMIT 1",
+        ("INSERT INTO ledger_transfer SELECT 900, 1, a.id, m.id, 1000000, 'post', NULL, 'x', 'x', '', NULL, 1, 0,
+          NULL, NULL, NULL FROM ledger_account a, ledger_account m WHERE a.kind = 'member' AND m.kind = 'mint' LIMIT 1",
             "CHECK constraint failed"),
         // Nothing, and less than nothing.
-        ("INSERT INTO ledger_transfer SELECT 901, 1, a.id, m.id, 0, 'post', NULL, 'x', 'x', '', NULL, 1, 0
-          FROM ledger_account a, ledger_account m WHERE a.kind = 'member' AND m.kind = 'mint' LIMIT 1",
+        ("INSERT INTO ledger_transfer SELECT 901, 1, a.id, m.id, 0, 'post', NULL, 'x', 'x', '', NULL, 1, 0,
+          NULL, NULL, NULL FROM ledger_account a, ledger_account m WHERE a.kind = 'member' AND m.kind = 'mint' LIMIT 1",
             "CHECK constraint failed"),
-        ("INSERT INTO ledger_transfer SELECT 902, 1, a.id, m.id, -5, 'post', NULL, 'x', 'x', '', NULL, 1, 0
-          FROM ledger_account a, ledger_account m WHERE a.kind = 'member' AND m.kind = 'mint' LIMIT 1",
+        ("INSERT INTO ledger_transfer SELECT 902, 1, a.id, m.id, -5, 'post', NULL, 'x', 'x', '', NULL, 1, 0,
+          NULL, NULL, NULL FROM ledger_account a, ledger_account m WHERE a.kind = 'member' AND m.kind = 'mint' LIMIT 1",
             "CHECK constraint failed"),
         // To oneself.
-        ("INSERT INTO ledger_transfer SELECT 903, 1, a.id, a.id, 5, 'post', NULL, 'x', 'x', '', NULL, 1, 0
-          FROM ledger_account a WHERE a.kind = 'member' LIMIT 1", "CHECK constraint failed"),
+        ("INSERT INTO ledger_transfer SELECT 903, 1, a.id, a.id, 5, 'post', NULL, 'x', 'x', '', NULL, 1, 0,
+          NULL, NULL, NULL FROM ledger_account a WHERE a.kind = 'member' LIMIT 1", "CHECK constraint failed"),
         // A key that was used.
-        ("INSERT INTO ledger_transfer SELECT 904, 1, debit, credit, 1, 'post', NULL, key, 'x', '', NULL, 1, 0
-          FROM ledger_transfer WHERE kind = 'post' LIMIT 1", "UNIQUE constraint failed"),
+        ("INSERT INTO ledger_transfer SELECT 904, 1, debit, credit, 1, 'post', NULL, key, 'x', '', NULL, 1, 0,
+          NULL, NULL, NULL FROM ledger_transfer WHERE kind = 'post' LIMIT 1", "UNIQUE constraint failed"),
         // Into another community.
-        ("INSERT INTO ledger_transfer SELECT 905, 77, debit, credit, 1, 'post', NULL, 'x', 'x', '', NULL, 1, 0
-          FROM ledger_transfer LIMIT 1", "FOREIGN KEY constraint failed"),
+        ("INSERT INTO ledger_transfer SELECT 905, 77, debit, credit, 1, 'post', NULL, 'x', 'x', '', NULL, 1, 0,
+          NULL, NULL, NULL FROM ledger_transfer LIMIT 1", "FOREIGN KEY constraint failed"),
         // Without an event.
-        ("INSERT INTO ledger_transfer SELECT 906, 1, debit, credit, 1, 'post', NULL, 'x', 'x', '', NULL, 99999, 0
-          FROM ledger_transfer WHERE key LIKE 'seed:%' LIMIT 1", "FOREIGN KEY constraint failed"),
+        ("INSERT INTO ledger_transfer SELECT 906, 1, debit, credit, 1, 'post', NULL, 'x', 'x', '', NULL, 99999, 0,
+          NULL, NULL, NULL FROM ledger_transfer WHERE key LIKE 'seed:%' LIMIT 1", "FOREIGN KEY constraint failed"),
         // Resolving what was never set aside.
-        ("INSERT INTO ledger_transfer SELECT 907, 1, debit, credit, amount, 'post_pending', id, 'x', 'x', '', NULL, 1, 0
-          FROM ledger_transfer LIMIT 1", "no such pending transfer"),
+        ("INSERT INTO ledger_transfer SELECT 907, 1, debit, credit, amount, 'post_pending', id, 'x', 'x', '', NULL, 1, 0,
+          NULL, NULL, NULL FROM ledger_transfer LIMIT 1", "no such pending transfer"),
+        // A budget that is spent, caps, lots, corrections.
+        ("INSERT INTO ledger_account(id, community, kind, owner) VALUES(998, 1, 'bank', 1)",
+            "CHECK constraint failed"),
+        ("INSERT INTO ledger_transfer SELECT 908, 1, c.id, m.id, 101, 'post', NULL, 'x', 'x', '', NULL, 1, 0,
+          NULL, NULL, NULL FROM ledger_account c, ledger_account m WHERE c.kind = 'campaign'
+          AND m.kind = 'member' LIMIT 1", "CHECK constraint failed"),
+        ("UPDATE ledger_quota SET amount = cap + 1", "CHECK constraint failed"),
+        ("INSERT INTO ledger_lot SELECT 1, id, 5, -1 FROM ledger_account LIMIT 1", "CHECK constraint failed"),
+        ("INSERT INTO ledger_lot VALUES(1, 4711, 5, 1)", "FOREIGN KEY constraint failed"),
+        ("INSERT INTO ledger_transfer SELECT 909, 1, debit, credit, amount, 'post', NULL, 'x', 'x', '', NULL, 1,
+          0, id, NULL, NULL FROM ledger_transfer WHERE key LIKE 'seed:%' LIMIT 1", "mirrors what it corrects"),
+        ("INSERT INTO ledger_transfer SELECT 910, 1, credit, debit, amount - 1, 'post', NULL, 'x', 'x', '', NULL,
+          1, 0, id, NULL, NULL FROM ledger_transfer WHERE key LIKE 'seed:%' LIMIT 1", "mirrors what it corrects"),
+        ("INSERT INTO ledger_transfer SELECT 911, 1, credit, debit, amount, 'post', NULL, 'x', 'x', '', NULL,
+          1, 0, id, NULL, NULL FROM ledger_transfer WHERE key LIKE 'turn:%' AND debit IN
+          (SELECT id FROM ledger_account WHERE kind = 'mint') AND id IN (SELECT corrects FROM ledger_transfer)",
+            "UNIQUE constraint failed"),
         ("UPDATE packet_share SET person = 1 WHERE person IS NOT NULL", "taken once"),
         ("UPDATE packet_share SET amount = amount + 1", "taken once"),
         ("UPDATE packet_share SET taken_at = 1, person = (SELECT s.person FROM packet_share s
@@ -101,6 +126,14 @@ async fn verification_names_what_was_broken_by_force() {
         ("L4", "UPDATE ledger_transfer SET key = 'other' WHERE key LIKE 'grab:%'"),
         ("L6", "UPDATE packet SET state = 'refunded'"),
         ("L6", "UPDATE packet SET state = 'exhausted'"),
+        ("L6", "UPDATE packet SET state = 'refunded', expires_at = 0"),
+        ("L8", "UPDATE ledger_transfer SET kind = 'void_pending', pending = (SELECT min(id) FROM ledger_transfer)
+          WHERE key LIKE 'checkin:%'"),
+        ("L10", "UPDATE ledger_quota SET amount = amount + 1 WHERE kind = 'minted'"),
+        ("L10", "UPDATE ledger_quota SET amount = cap + 1 WHERE kind = 'packets'"),
+        ("L10", "DELETE FROM ledger_quota WHERE kind = 'earned'"),
+        ("L13", "INSERT INTO ledger_lot SELECT 1, id, 5, 1 FROM ledger_account WHERE kind = 'member'"),
+        ("L13", "UPDATE ledger_transfer SET corrects = (SELECT min(id) FROM ledger_transfer) WHERE corrects > 0"),
         ("L9", "UPDATE ledger_transfer SET event = 4711"),
         ("file", "UPDATE event SET community = 4711 WHERE kind = 0"),
     ] {

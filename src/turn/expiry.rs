@@ -28,7 +28,7 @@ impl Turn {
             .community
             .ledger
             .all_lots()
-            .filter(|(key, lots)| is_members(key) && lots.earliest() <= Some(self.now))
+            .filter(|(key, lots)| is_members(key) && lots.before(self.now + 1) > 0)
             .map(|(key, _)| key.clone())
             .collect();
         due.sort_unstable();

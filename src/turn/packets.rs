@@ -189,7 +189,7 @@ impl Turn {
         let last = self.community.packets.values().filter_map(|it| it.taken_at(person)).max();
         let packet =
             self.community.packets.get_mut(&id).ok_or_else(|| Refusal::new("unknown_packet"))?;
-        let before = packet.state;
+        let (before, has_one) = (packet.state, packet.has(person));
         let amount = packet.grab(claim)?;
         let n = packet.claimed - 1;
         let share = share_row(packet, n);
@@ -208,7 +208,7 @@ impl Turn {
         }
         let (from, to) = (AccountKey::Escrow(id), AccountKey::Member(person));
         let mut key = format!("grab:{id}:{person}");
-        if planted::has(Bug::GrabTwice) {
+        if has_one && planted::has(Bug::GrabTwice) {
             key = format!("{key}:{n}");
         }
         let reason = "red_packet.grabbed".to_owned();

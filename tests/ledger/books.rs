@@ -2,6 +2,7 @@
 //! that do not touch each other.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use qundao::bot::Bot;
 use qundao::clock::{Clock, TimeMs, VirtualClock};
@@ -20,7 +21,6 @@ pub struct Chat {
     pub clock: Arc<VirtualClock>,
     pub notices: UnboundedReceiver<qundao::report::Notice>,
     reports: UnboundedReceiver<Arc<qundao::report::TurnReport>>,
-    n: usize,
 }
 
 impl Chat {
@@ -29,7 +29,7 @@ impl Chat {
         setup.clock = clock.clone();
         let bot = setup.start(store, &Platform::willing()).await;
         let (notices, reports) = (bot.notices(), bot.reports());
-        Self { bot, clock, notices, reports, n: 0 }
+        Self { bot, clock, notices, reports }
     }
 
     /// Members `boss` (an admin), `a`, `b` and `c` of a group, with points.
@@ -42,8 +42,9 @@ impl Chat {
 
     /// Says something, and gives what the turn did.
     pub async fn say(&mut self, group: &str, who: &str, text: &str) -> Vec<Line> {
-        self.n += 1;
-        let key = format!("k{}", self.n);
+        // No two bots of a test say anything under the same key.
+        static SAID: AtomicUsize = AtomicUsize::new(0);
+        let key = format!("k{}", SAID.fetch_add(1, Ordering::SeqCst));
         self.clock.set(self.clock.now() + 2500);
         self.offer(&key, group, who, text).await
     }

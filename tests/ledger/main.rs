@@ -8,6 +8,7 @@ mod world;
 
 mod books;
 mod frozen;
+mod large;
 mod lines;
 mod model;
 mod outside;

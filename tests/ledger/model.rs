@@ -1,6 +1,6 @@
 //! Random histories of a ledger against a model in which every single point is an element of a list.
 //!
-//! `QUNDAO_CYCLES` is the number of operations; without it a few thousand.
+//! `QUNDAO_CYCLES` is the number of operations; without it 50,000.
 
 use std::collections::BTreeMap;
 
@@ -319,7 +319,7 @@ impl Pair {
 #[test]
 fn a_ledger_is_its_model_over_random_histories() {
     let cycles = std::env::var("QUNDAO_CYCLES").ok().and_then(|n| n.parse().ok());
-    let cycles: usize = cycles.unwrap_or(5000);
+    let cycles: usize = cycles.unwrap_or(50_000);
     let cases = cycles.div_ceil(LENGTH) as u32;
     let config = Config { cases, failure_persistence: None, ..Config::default() };
     let histories = proptest::collection::vec(op(), LENGTH);

@@ -83,6 +83,9 @@ async fn the_command_line_prints_what_an_outside_check_needs() {
     let ended: serde_json::Value = serde_json::from_slice(&ended.stdout).unwrap();
     assert_eq!((&ended["is_right"], &ended["state"]), (&true.into(), &"exhausted".into()));
     assert_eq!(ended["commitment"], open["commitment"]);
+    let verified = program::run(folder.path(), &["ledger", "verify", "--json"], "");
+    let verified: serde_json::Value = serde_json::from_slice(&verified.stdout).unwrap();
+    assert_eq!((&verified["packets"], &verified["broken"]), (&1.into(), &serde_json::json!([])));
     let file = folder.path().join("packet.py");
     std::fs::write(&file, program_of_the_page()).unwrap();
     let said = python(&file, "lucky", 40, 2, ended["seed"].as_str().unwrap());
