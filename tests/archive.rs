@@ -4,6 +4,7 @@
 mod world;
 
 use qundao::clock::{Clock, SystemClock};
+use qundao::store::Old;
 use sqlx::Row;
 use world::{Platform, Setup, in_time, message, peek, shipped, sqlite};
 
@@ -48,13 +49,14 @@ async fn what_is_old_is_forgotten_and_the_ledger_stays_whole() {
     in_time("two turns", bot.settled()).await;
     let store = bot.store();
     // Nothing is old yet.
-    store.housekeep(now - 1000, now - 1000).await.unwrap();
+    store.housekeep(&Old::all_before(now - 1000)).await.unwrap();
     assert_eq!(texts(&path).await.len(), 2);
     // Texts are old, keys are not.
-    store.housekeep(now + 1000, now - 1000).await.unwrap();
+    let texts = Old { texts: now + 1000, ..Old::all_before(now - 1000) };
+    store.housekeep(&texts).await.unwrap();
     assert_eq!(texts(&path).await, [None, None]);
     // Keys are old too: the event that moved points stays, as its cause.
-    store.housekeep(now + 1000, now + 1000).await.unwrap();
+    store.housekeep(&Old::all_before(now + 1000)).await.unwrap();
     assert_eq!(texts(&path).await.len(), 1);
     assert_eq!(store.verify().await.unwrap().broken, Vec::<String>::new());
     bot.stop().await.unwrap();

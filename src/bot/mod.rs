@@ -2,6 +2,8 @@
 
 pub mod gauge;
 mod condemn;
+mod keep;
+mod note;
 mod planned;
 mod reload;
 mod seed;
@@ -11,6 +13,7 @@ pub mod timers;
 mod watch;
 
 pub use seed::SeedMember;
+pub use start::KEYS_DAYS;
 
 use std::sync::{Arc, RwLock};
 
@@ -22,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::adapter::{Adapter, Inbox};
 use crate::clock::{Clock, TimeMs};
-use crate::commit::{Figures, Listeners, tell};
+use crate::commit::{Figures, Listeners, Settling, tell};
 use crate::config::Config;
 use crate::intake::Door;
 use crate::lane::Message;
@@ -35,6 +38,7 @@ use crate::store::Store;
 use crate::turn::World;
 
 use gauge::Gauge;
+use keep::Housekeeper;
 use reload::Scripts;
 use timers::Timers;
 
@@ -71,6 +75,8 @@ pub struct Bot {
     store: Arc<dyn Store>,
     world: Arc<World>,
     newsroom: Arc<Newsroom>,
+    housekeeper: Arc<Housekeeper>,
+    settlements: mpsc::UnboundedSender<Settling>,
     config: Arc<RwLock<Arc<Config>>>,
     scripts: Arc<tokio::sync::Mutex<Scripts>>,
     reports: Arc<Listeners<Arc<TurnReport>>>,
@@ -142,6 +148,7 @@ impl Bot {
         } else {
             // Before the timers, so that they find what is there at their moment.
             self.newsroom.refresh().await;
+            self.housekeeper.look().await;
         }
         fire_due(&self.timers, &self.gauge, &self.lanes, self.clock.now());
         self.outbox_due.moved.notify_one();

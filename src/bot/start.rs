@@ -7,14 +7,13 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::gauge::Gauge;
+use super::keep::Housekeeper;
 use super::reload::Scripts;
 use super::timers::Timers;
 use super::watch::Watcher;
 use super::{Bot, Parts, condemn, fire_due};
 use crate::adapter::{Adapter, SendSafety};
-use crate::clock::Clock;
 use crate::commit::{Committer, Figures, Listeners};
-use crate::config::Config;
 use crate::effect::{Call, Delivery, DeliveryState, Policy};
 use crate::id::{EventId, Ref};
 use crate::intake::{Door, Intake};
@@ -25,11 +24,8 @@ use crate::report::Notice;
 use crate::store::{Settlement, Store, StoreError, Write};
 use crate::turn::{Numbers, Places, Platform, World};
 
-/// How often old texts and keys are forgotten, ms.
-const HOUSEKEEPING_MS: u64 = 3_600_000;
 /// Keys are needed as long as a platform may repeat an event; days.
-const KEYS_DAYS: i64 = 30;
-const DAY_MS: i64 = 24 * 3_600_000;
+pub const KEYS_DAYS: i64 = 30;
 
 impl Bot {
     /// Reads the store, takes up what was left, starts every part.
@@ -46,6 +42,8 @@ impl Bot {
             limits: RwLock::new(Arc::new(config.limits.clone())),
             words: RwLock::new(Arc::new(words)),
             desk: Arc::default(),
+            privacy: RwLock::new(Arc::new(config.privacy.clone())),
+            forgotten: RwLock::default(),
             secret,
         });
         let mut scripts = Scripts::new(host.clone(), adapters.clone());
@@ -116,6 +114,7 @@ impl Bot {
             figures: figures.clone(),
             epochs: HashMap::new(),
         };
+        let settlements = settle_tx.clone();
         let outbox = OutboxParts {
             clock: clock.clone(),
             world: world.clone(),
@@ -134,9 +133,15 @@ impl Bot {
             tokio::spawn(lanes.run(lanes_rx, finished)),
             tokio::spawn(committer.run(commits_rx, settle_rx)),
             tokio::spawn(Outbox::run(outbox, outbox_rx)),
-            tokio::spawn(housekeep(store.clone(), clock.clone(), shared_config.clone())),
         ];
+        let housekeeper = Arc::new(Housekeeper::new(
+            store.clone(),
+            clock.clone(),
+            shared_config.clone(),
+            notices.clone(),
+        ));
         if clock.flows() {
+            tasks.push(tokio::spawn(housekeeper.clone().run()));
             let watcher = Watcher {
                 timers: timers.clone(),
                 gauge: gauge.clone(),
@@ -148,6 +153,9 @@ impl Bot {
             tasks.push(tokio::spawn(newsroom.clone().run()));
         }
         // What was due while the bot was down goes before anything new.
+        for wish in store.forgetting().await? {
+            let _ = lanes_tx.send(Message::Erase(wish, gauge.ticket()));
+        }
         let _ = lanes_tx.send(Message::Resume(start.waiting));
         fire_due(&timers, &gauge, &lanes_tx, clock.now());
 
@@ -173,6 +181,8 @@ impl Bot {
             store,
             world,
             newsroom,
+            housekeeper,
+            settlements,
             config: shared_config,
             scripts,
             reports,
@@ -291,22 +301,6 @@ fn take_up(
                 let post = Some(gauge.post(delivery.event));
                 let _ = outbox.send(Outgoing { post, delivery, ticket, in_doubt: was_sending });
             }
-        }
-    }
-}
-
-/// Forgets what need not be kept.
-async fn housekeep(store: Arc<dyn Store>, clock: Arc<dyn Clock>, config: Arc<RwLock<Arc<Config>>>) {
-    loop {
-        tokio::time::sleep(std::time::Duration::from_millis(HOUSEKEEPING_MS)).await;
-        let days = {
-            let config = config.read().expect("the configuration is only replaced whole");
-            i64::from(config.privacy.archive_days)
-        };
-        let now = clock.now();
-        match store.housekeep(now - days * DAY_MS, now - KEYS_DAYS.max(days) * DAY_MS).await {
-            Ok(rows) => tracing::debug!(rows, "forgot what is old"),
-            Err(error) => tracing::warn!(%error, "could not forget what is old"),
         }
     }
 }

@@ -182,6 +182,11 @@ impl Community {
         }
     }
 
+    /// Whether anything here may name a person.
+    pub fn knows(&self, person: PersonId) -> bool {
+        self.members.contains_key(&person)
+    }
+
     /// Points that a member may spend.
     pub fn points(&self, person: PersonId) -> i64 {
         self.ledger.available(&AccountKey::Member(person))

@@ -207,10 +207,16 @@ impl Default for NewsConfig {
 pub struct PrivacyConfig {
     /// Days that the text of messages is kept; 0 keeps none.
     pub archive_days: u32,
+    /// Days that what a turn did and what was sent is kept in full.
+    pub body_days: u32,
+    /// Days that a line of the audit log says more than who did what kind of thing.
+    pub audit_days: u32,
+    /// Days of the log file.
+    pub log_days: u32,
 }
 
 impl Default for PrivacyConfig {
     fn default() -> Self {
-        Self { archive_days: 30 }
+        Self { archive_days: 30, body_days: 7, audit_days: 365, log_days: 14 }
     }
 }

@@ -88,6 +88,11 @@ async fn ask(
         Need::ScoreLog { person, take } => {
             store.score_log(community, *person, *take).await.map(Fetched::ScoreLog)
         }
+        Need::Export(person) => {
+            let found = store.export(*person).await?;
+            Ok(Fetched::Export(crate::store::counted(&found.unwrap_or_default())))
+        }
+        Need::AuditHead => store.audit_head().await.map(Fetched::AuditHead),
         Need::Packet(id) => store.packet(community, *id).await.map(Fetched::Packet),
         Need::SlotOf(message) => match to {
             Some(to) => store.slot_of(&to, message).await.map(Fetched::SlotOf),

@@ -63,6 +63,8 @@ pub struct TurnRows {
     pub deliveries: Vec<Delivery>,
     /// Lines of the audit log.
     pub audit: Vec<AuditRow>,
+    /// Who asked to be forgotten.
+    pub forgets: Vec<ForgetRow>,
     /// What the turn says about scores.
     pub scores: ScoreRows,
 }
@@ -94,6 +96,7 @@ impl TurnRows {
             routines: Vec::new(),
             deliveries: Vec::new(),
             audit: Vec::new(),
+            forgets: Vec::new(),
             scores: ScoreRows::default(),
         }
     }
@@ -455,23 +458,40 @@ pub struct RoutineRow {
     pub at: TimeMs,
 }
 
-/// A line of the audit log.
-#[derive(Clone, Debug, Serialize)]
+/// A line of the audit log. Actor and action stay for ever; all else can be erased.
+#[derive(Clone, Debug)]
 pub struct AuditRow {
-    /// The turn.
-    pub event: EventId,
-    /// Whose.
-    pub community: CommunityId,
+    /// The turn, if one did it.
+    pub event: Option<EventId>,
+    /// Whose, if anybody's.
+    pub community: Option<CommunityId>,
     /// When.
     pub at: TimeMs,
-    /// Who decided: a script with its revision, or a person.
+    /// Who decided: a script with its revision, `person:7`, `core` or `operator`; never a name.
     pub actor: String,
+    /// Who made it happen.
+    pub by: Option<PersonId>,
+    /// Whom it concerns.
+    pub about: Option<PersonId>,
     /// What was done.
     pub action: String,
     /// To whom or what.
     pub object: String,
     /// Why.
     pub detail: String,
+    /// Chance, so that nobody can guess what was erased.
+    pub salt: [u8; 16],
+}
+
+/// A wish to be forgotten, kept until it is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct ForgetRow {
+    /// Who.
+    pub person: PersonId,
+    /// Only what she wrote there; `None` forgets her altogether.
+    pub community: Option<CommunityId>,
+    /// When she asked.
+    pub at: TimeMs,
 }
 
 /// What became of a delivery.

@@ -320,6 +320,7 @@ impl Turn {
         rows.runs = self.posted(made.runs, has_failed);
         rows.routines = made.routines;
         rows.audit = made.audit;
+        rows.forgets = made.forgets;
         rows.scores.values = self.score_rows(made.scored);
         rows.scores.log = made.score_log;
         rows.scores.relations = made.relations;

@@ -3,9 +3,9 @@
 use crate::id::{PersonId, TimerId};
 use crate::ledger::Transfer;
 use crate::store::{
-    AccountRow, AuditRow, CheckinRow, CoreFanRow, FanReviewRow, PacketRow, PostedRow, RelationRow,
-    RoutineRow, RuleAckRow, RuleVersionRow, RunRow, ScoreEntryRow, ShareRow, StateRow, TimerRow,
-    WarningRow,
+    AccountRow, AuditRow, CheckinRow, CoreFanRow, FanReviewRow, ForgetRow, PacketRow, PostedRow,
+    RelationRow, RoutineRow, RuleAckRow, RuleVersionRow, RunRow, ScoreEntryRow, ShareRow, StateRow,
+    TimerRow, WarningRow,
 };
 
 macro_rules! made {
@@ -67,6 +67,8 @@ made! {
     posted: PostedRow,
     /// Audit lines.
     audit: AuditRow,
+    /// Who asked to be forgotten.
+    forgets: ForgetRow,
     /// Members that changed.
     members: PersonId,
     /// Members whose messages were counted.

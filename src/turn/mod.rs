@@ -3,6 +3,7 @@
 //! A turn owns its community's state while it runs. Handlers act on that state through host
 //! calls, each handler inside a savepoint; what must be written is collected as rows on the way.
 
+mod audit;
 mod calls;
 mod checkin;
 mod effects;
@@ -13,6 +14,7 @@ mod made;
 mod news;
 mod packets;
 mod points;
+mod privacy;
 mod routine_calls;
 mod routines;
 mod rules;
@@ -76,6 +78,10 @@ pub enum Need {
     Packet(i64),
     /// The slot of a message that the bot sent in the group of the event.
     SlotOf(String),
+    /// How much is kept of a person.
+    Export(PersonId),
+    /// The head of the audit log.
+    AuditHead,
 }
 
 /// The answer to a [`Need`].
@@ -91,6 +97,10 @@ pub enum Fetched {
     Packet(Option<PacketRows>),
     /// The slot, if the message has one.
     SlotOf(Option<String>),
+    /// Rows by table.
+    Export(Vec<(String, i64)>),
+    /// The head.
+    AuditHead(crate::store::chain::Head),
 }
 
 /// Why a host call does not simply answer.

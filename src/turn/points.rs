@@ -23,8 +23,14 @@ impl Turn {
         self.member(person)?;
         let key = self.key(args, 3, person)?;
         let reason = args.text(2)?;
-        let done =
-            self.post(AccountKey::Mint, AccountKey::Member(person), amount, key, reason, false)?;
+        let done = self.move_points(
+            AccountKey::Mint,
+            AccountKey::Member(person),
+            amount,
+            key,
+            reason,
+            false,
+        )?;
         Ok(done.is_some().into())
     }
 
@@ -32,8 +38,14 @@ impl Turn {
         let (person, amount) = (args.member(0)?, args.int(1)?);
         let key = self.key(args, 3, person)?;
         let reason = args.text(2)?;
-        let done =
-            self.post(AccountKey::Member(person), AccountKey::Burn, amount, key, reason, false)?;
+        let done = self.move_points(
+            AccountKey::Member(person),
+            AccountKey::Burn,
+            amount,
+            key,
+            reason,
+            false,
+        )?;
         Ok(done.is_some().into())
     }
 
@@ -42,7 +54,7 @@ impl Turn {
         self.member(to)?;
         let key = self.key(args, 4, from)?;
         let (from, to) = (AccountKey::Member(from), AccountKey::Member(to));
-        let done = self.post(from, to, amount, key, args.text(3)?, false)?;
+        let done = self.move_points(from, to, amount, key, args.text(3)?, false)?;
         Ok(done.is_some().into())
     }
 
@@ -50,8 +62,14 @@ impl Turn {
         let (person, amount) = (args.member(0)?, args.int(1)?);
         let key = self.key(args, 3, person)?;
         let reason = args.text(2)?;
-        let made =
-            self.post(AccountKey::Member(person), AccountKey::Burn, amount, key, reason, true)?;
+        let made = self.move_points(
+            AccountKey::Member(person),
+            AccountKey::Burn,
+            amount,
+            key,
+            reason,
+            true,
+        )?;
         Ok(made.map_or(Value::Unit, |id| id.0.into()))
     }
 
@@ -149,6 +167,26 @@ impl Turn {
         }
         let ordinal = self.next_ordinal();
         Ok(format!("turn:{}:{ordinal}", self.event.id))
+    }
+
+    /// A transfer that a script asked for; one by somebody's command has a line in the audit log.
+    fn move_points(
+        &mut self,
+        debit: AccountKey,
+        credit: AccountKey,
+        amount: i64,
+        key: String,
+        reason: &str,
+        pending: bool,
+    ) -> Result<Option<TransferId>, Stop> {
+        let done = self.post(debit.clone(), credit.clone(), amount, key, reason, pending)?;
+        // What members earn by themselves is in the ledger with its cause.
+        let is_earned = debit == AccountKey::Mint
+            && self.event.person.map(AccountKey::Member) == Some(credit.clone());
+        if done.is_some() && !is_earned && self.is_command() {
+            self.audit_points((&debit, &credit), amount, reason);
+        }
+        Ok(done)
     }
 
     /// Makes a transfer; `None` where the same key was used before for the same amount.

@@ -40,6 +40,8 @@ pub static STARTER: &[(&str, &str)] = shipped![
     "scripts/help_some.chat",
     "scripts/points.chat",
     "scripts/points.rhai",
+    "scripts/privacy.chat",
+    "scripts/privacy.rhai",
     "scripts/red_packet.chat",
     "scripts/red_packet.rhai",
     "scripts/red_packet_settings.chat",

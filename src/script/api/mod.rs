@@ -19,6 +19,7 @@ mod help;
 mod member;
 mod news;
 mod points;
+mod privacy;
 mod red_packet;
 mod register;
 mod routine;
@@ -296,7 +297,7 @@ pub(super) struct Chapter {
 }
 
 /// The table.
-pub(super) static TABLE: [Chapter; 19] = [
+pub(super) static TABLE: [Chapter; 20] = [
     Chapter { title: "Registration: top level only", rows: register::ROWS },
     Chapter { title: "The event of a handler", rows: event::ROWS },
     Chapter { title: "Verbs of an event", rows: verbs::ROWS },
@@ -315,6 +316,7 @@ pub(super) static TABLE: [Chapter; 19] = [
     Chapter { title: "state", rows: state::ROWS },
     Chapter { title: "words", rows: words::ROWS },
     Chapter { title: "news", rows: news::ROWS },
+    Chapter { title: "privacy", rows: privacy::ROWS },
     Chapter { title: "help", rows: help::ROWS },
 ];
 

@@ -2,11 +2,14 @@
 //! anybody hears of it.
 
 mod accounts;
+mod audit;
 mod bulk;
 mod checkpoint;
 mod codes;
 mod commit;
+mod forget;
 mod health;
+mod keep;
 mod news;
 mod read;
 mod routine;
@@ -27,13 +30,17 @@ use sqlx::{ConnectOptions, Row};
 use tokio::sync::{Mutex, MutexGuard};
 
 use accounts::BotAccounts;
+use audit::Chain;
 use checkpoint::Checkpoints;
 use tally::Tallies;
 
+use serde_json::Value;
+
+use super::chain::{ChainReport, Head};
 use super::{
-    CommunityRows, DueTimer, EventRow, NewsItemRow, NewsRows, NewsSourceRow, PacketRows,
-    PointsEntry, RoutineRow, RoutineTimer, RunOutcome, ScoreEntryRow, Start, Store, StoreError,
-    StoreHealth, Verification, Write,
+    AuditLine, AuditRow, CommunityRows, DueTimer, EventRow, ForgetRow, NewsItemRow, NewsRows,
+    NewsSourceRow, Old, PacketRows, PointsEntry, RoutineRow, RoutineTimer, RunOutcome,
+    ScoreEntryRow, Start, Store, StoreError, StoreHealth, Verification, Write,
 };
 use crate::adapter::BoxFuture;
 use crate::clock::TimeMs;
@@ -56,6 +63,7 @@ pub struct Sqlite {
     checkpoints: Option<Checkpoints>,
     accounts: BotAccounts,
     tallies: Arc<Tallies>,
+    chain: Chain,
     /// Held as long as the store is open.
     _lock: Option<File>,
 }
@@ -80,11 +88,13 @@ impl Sqlite {
         let copier = connect(options.clone()).await?;
         let reader = Some(Mutex::new(connect(options.read_only(true)).await?));
         let accounts = BotAccounts::load(&mut writer).await?;
+        audit::adopt(&mut writer).await?;
         let tallies = Arc::new(Tallies::catch_up(&mut writer).await?);
         let writer = Arc::new(Mutex::new(writer));
         let checkpoints =
             Some(Checkpoints::start(copier, Arc::clone(&writer), Arc::clone(&tallies)));
-        Ok(Self { writer, reader, checkpoints, accounts, tallies, _lock: Some(lock) })
+        let chain = Chain::default();
+        Ok(Self { writer, reader, checkpoints, accounts, tallies, chain, _lock: Some(lock) })
     }
 
     /// Opens a file for questions, beside a process that works on it.
@@ -96,8 +106,8 @@ impl Sqlite {
         let options = SqliteConnectOptions::new().filename(path).read_only(true);
         let looker = options.busy_timeout(Duration::from_secs(5)).connect().await;
         let writer = Arc::new(Mutex::new(looker.map_err(failure)?));
-        let (accounts, tallies) = <(BotAccounts, Arc<Tallies>)>::default();
-        Ok(Self { writer, reader: None, checkpoints: None, accounts, tallies, _lock: None })
+        let (accounts, tallies, chain) = <(BotAccounts, Arc<Tallies>, Chain)>::default();
+        Ok(Self { writer, reader: None, checkpoints: None, accounts, tallies, chain, _lock: None })
     }
 
     /// A database that lives as long as this value.
@@ -108,9 +118,10 @@ impl Sqlite {
         let options = SqliteConnectOptions::from_str("sqlite::memory:").map_err(failure)?;
         let mut writer = connect(options).await?;
         migrate(&mut writer).await?;
-        let (accounts, tallies) = <(BotAccounts, Arc<Tallies>)>::default();
+        audit::adopt(&mut writer).await?;
+        let (accounts, tallies, chain) = <(BotAccounts, Arc<Tallies>, Chain)>::default();
         let writer = Arc::new(Mutex::new(writer));
-        Ok(Self { writer, reader: None, checkpoints: None, accounts, tallies, _lock: None })
+        Ok(Self { writer, reader: None, checkpoints: None, accounts, tallies, chain, _lock: None })
     }
 
     /// The connection for questions.
@@ -161,6 +172,8 @@ async fn connect(options: SqliteConnectOptions) -> Result<SqliteConnection, Stor
         .busy_timeout(Duration::from_secs(5))
         .statement_cache_capacity(128)
         .pragma("journal_size_limit", "67108864")
+        // What was deleted is written over at once.
+        .pragma("secure_delete", "ON")
         // 4 MiB of pages.
         .pragma("cache_size", "-4096")
         // Only where `checkpoint` does not get that far: 64 MiB of log.
@@ -214,7 +227,7 @@ impl Store for Sqlite {
     fn commit<'a>(&'a self, batch: &'a [Write]) -> BoxFuture<'a, Result<(), StoreError>> {
         Box::pin(async {
             let mut writer = self.writer.lock().await;
-            commit::commit(&mut writer, &self.accounts, &self.tallies, batch).await?;
+            commit::commit(&mut writer, &self.accounts, &self.tallies, &self.chain, batch).await?;
             self.checkpoints.iter().for_each(|checkpoints| checkpoints.committed(batch.len()));
             Ok(())
         })
@@ -334,18 +347,14 @@ impl Store for Sqlite {
         Box::pin(async { read::last_heard(&mut *self.reader().await, platform).await })
     }
 
-    fn housekeep(
-        &self,
-        texts_before: TimeMs,
-        keys_before: TimeMs,
-    ) -> BoxFuture<'_, Result<u64, StoreError>> {
+    fn housekeep<'a>(&'a self, old: &'a Old) -> BoxFuture<'a, Result<u64, StoreError>> {
         Box::pin(async move {
             let mut writer = self.writer.lock().await;
             // What the events still tell must not go with them.
             self.tallies.write_all(&mut writer).await?;
-            let touched = commit::housekeep(&mut writer, texts_before, keys_before).await?;
-            let posted_before = texts_before.min(keys_before) - POSTED_KEPT_MS;
-            Ok(touched + news::forget(&mut writer, keys_before, posted_before).await?)
+            let touched = keep::housekeep(&mut writer, old).await?;
+            let posted_before = old.texts.min(old.keys) - POSTED_KEPT_MS;
+            Ok(touched + news::forget(&mut writer, old.keys, posted_before).await?)
         })
     }
 
@@ -379,6 +388,51 @@ impl Store for Sqlite {
         items: Option<&'a [NewsItemRow]>,
     ) -> BoxFuture<'a, Result<(), StoreError>> {
         Box::pin(async move { news::keep(&mut *self.writer.lock().await, source, items).await })
+    }
+
+    fn verify_audit(&self, known: Option<Head>) -> BoxFuture<'_, Result<ChainReport, StoreError>> {
+        Box::pin(async move { audit::verify(&mut *self.reader().await, known).await })
+    }
+
+    fn audit_log(&self, take: i64) -> BoxFuture<'_, Result<Vec<AuditLine>, StoreError>> {
+        Box::pin(async move { audit::last(&mut *self.reader().await, take).await })
+    }
+
+    fn audit_head(&self) -> BoxFuture<'_, Result<Head, StoreError>> {
+        Box::pin(async { audit::head(&mut *self.reader().await).await })
+    }
+
+    fn export(&self, person: PersonId) -> BoxFuture<'_, Result<Option<Value>, StoreError>> {
+        Box::pin(async move { forget::export(&mut *self.reader().await, person).await })
+    }
+
+    fn forget<'a>(
+        &'a self,
+        wish: &'a ForgetRow,
+        line: &'a AuditRow,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async move {
+            let mut writer = self.writer.lock().await;
+            // Counts of hers that wait would come back.
+            self.tallies.write_all(&mut writer).await?;
+            forget::forget(&mut writer, &self.chain, wish, line).await
+        })
+    }
+
+    fn forgetting(&self) -> BoxFuture<'_, Result<Vec<ForgetRow>, StoreError>> {
+        Box::pin(async { forget::forgetting(&mut *self.reader().await).await })
+    }
+
+    fn compact(&self) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(async {
+            let mut writer = self.writer.lock().await;
+            // Held so that nobody reads meanwhile; a database in memory has no second connection.
+            let _reader = match &self.reader {
+                Some(reader) => Some(reader.lock().await),
+                None => None,
+            };
+            forget::compact(&mut writer).await
+        })
     }
 
     fn health(&self, since: TimeMs) -> BoxFuture<'_, Result<StoreHealth, StoreError>> {
