@@ -13,9 +13,9 @@ use qundao::effect::{Delivery, Destination};
 use qundao::id::{CommunityId, PersonId, Ref, ScriptName, TimerId};
 use qundao::store::chain::{ChainReport, Head};
 use qundao::store::{
-    AuditLine, AuditRow, CommunityRows, EventRow, ForgetRow, NewsItemRow, NewsRows, NewsSourceRow, Old, PacketRows, PointsEntry,
-    RoutineRow, RoutineTimer, RunOutcome, Start, Store, StoreError, StoreHealth, Verification,
-    Write,
+    AuditLine, AuditRow, CommunityRows, EventRow, ForgetRow, NewsItemRow, NewsRows, NewsSourceRow,
+    Old, PacketRows, PointsEntry, RoutineRow, RoutineTimer, RunOutcome, Start, Store, StoreError,
+    StoreHealth, Verification, Write,
 };
 use tokio::sync::oneshot;
 use world::{Platform, Setup, in_time, message, number, peek, script, seed, shipped, sqlite};

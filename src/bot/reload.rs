@@ -232,10 +232,10 @@ impl Scripts {
     /// The versions in force of these scripts.
     fn versions<'a>(&self, names: impl Iterator<Item = &'a ScriptName>) -> Vec<String> {
         let version = |name: &ScriptName| {
-            let revision = self.in_force.get(name).map(|(source, _)| source.revision.as_str());
-            format!("{name}@{}", revision.unwrap_or_default())
+            let (source, _) = self.in_force.get(name)?;
+            Some(format!("{name}@{}", source.revision))
         };
-        names.map(version).collect()
+        names.filter_map(version).collect()
     }
 
     /// Keeps what is being replaced, in case that the new version has to go.

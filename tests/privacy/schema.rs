@@ -21,9 +21,10 @@ async fn every_column_is_in_the_list() {
         let (table, column): (String, String) = (row.get(0), row.get(1));
         let lists = |line: &&str| {
             line.starts_with(&format!("| `{table}` |"))
-                && line.split('|').nth(2).is_some_and(|cell| {
-                    cell.split([',', ' ', '`']).any(|word| word == column)
-                })
+                && line
+                    .split('|')
+                    .nth(2)
+                    .is_some_and(|cell| cell.split([',', ' ', '`']).any(|word| word == column))
         };
         if !rows.iter().any(|line| lists(line)) {
             missing.push(format!("{table}.{column}"));
