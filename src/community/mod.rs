@@ -94,6 +94,15 @@ pub struct Breaker {
     pub open_until: TimeMs,
 }
 
+/// Commands that were left undone in silence, and when that was told last.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Dropped {
+    /// Since it was told.
+    pub count: u64,
+    /// Unix ms.
+    pub told_at: TimeMs,
+}
+
 /// One community's state.
 #[derive(Debug)]
 pub struct Community {
@@ -136,6 +145,8 @@ pub struct Community {
     /// Theoretical arrival time of each member's next command, Unix ms (GCRA,
     /// <https://en.wikipedia.org/wiki/Generic_cell_rate_algorithm>). Not kept over a restart.
     pub command_rate: HashMap<PersonId, TimeMs>,
+    /// Commands that members sent too fast. Not kept over a restart.
+    pub dropped: Dropped,
     /// Scripts that fail here. Not kept over a restart.
     pub breakers: HashMap<ScriptName, Breaker>,
     /// Today's talk. Not kept over a restart.
@@ -173,6 +184,7 @@ impl Community {
             routines_mark: 0,
             cooldowns: HashMap::new(),
             command_rate: HashMap::new(),
+            dropped: Dropped::default(),
             breakers: HashMap::new(),
             talks: Talks::default(),
             authors: Authors::default(),

@@ -154,6 +154,10 @@ pub struct Limits {
     pub commands: u32,
     /// The period of `commands`, s.
     pub commands_period_s: i64,
+    /// Members whom scripts may remove from one group in a minute without a human.
+    pub removals: u32,
+    /// The same in an hour; or one in a hundred of its members, if that is more.
+    pub removals_hour: u32,
     /// Timers of one script in one community.
     pub timers: usize,
     /// Bytes that one script may keep in one community.
@@ -180,6 +184,8 @@ impl Default for Limits {
             reply_expires_s: 600,
             commands: 5,
             commands_period_s: 10,
+            removals: 5,
+            removals_hour: 3,
             timers: 1000,
             state_bytes: 1024 * 1024,
             breaker_failures: 3,

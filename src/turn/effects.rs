@@ -51,6 +51,8 @@ impl Turn {
         if let Some(person) = self.punished(script, &effect) {
             self.check_immunity(person)?;
         }
+        self.check_caller(&effect)?;
+        self.count_removal(&effect)?;
         let line = self.line_of(&effect);
         match effect {
             Effect::Reply { content, private } => {

@@ -15,6 +15,7 @@ mod news;
 mod packets;
 mod points;
 mod privacy;
+mod removals;
 mod routine_calls;
 mod routines;
 mod rules;

@@ -7,6 +7,7 @@ mod program;
 mod world;
 
 mod chain;
+mod cli;
 mod forget;
 mod keep;
 mod running;
