@@ -6,7 +6,7 @@
 
 use super::Turn;
 use crate::clock::TimeMs;
-use crate::community::{Scope, StateKey};
+use crate::community::{Member, Scope, StateKey};
 use crate::effect::Effect;
 use crate::id::{GroupId, ScriptName};
 use crate::report::Notice;
@@ -16,7 +16,7 @@ use crate::value::Value;
 const MINUTE_MS: i64 = 60_000;
 const HOUR_MS: i64 = 3_600_000;
 /// One in so many members of a group.
-const PART: i64 = 100;
+const PART: usize = 100;
 /// The owner of what is remembered; no script can have this name.
 const OWNER: &str = "@removals";
 const TIMES: &str = "times";
@@ -50,10 +50,10 @@ impl Turn {
         times.retain(|at| self.now - at < HOUR_MS);
         let limits = self.world.limits();
         let in_a_minute = times.iter().filter(|at| self.now - **at < MINUTE_MS).count();
-        let in_an_hour = i64::from(limits.removals_hour).max(self.community.size / PART);
+        let in_an_hour = (limits.removals_hour as usize).max(self.settled_members() / PART);
         let name = if in_a_minute >= limits.removals as usize {
             "removals"
-        } else if times.len() as i64 >= in_an_hour {
+        } else if times.len() >= in_an_hour {
             "removals_hour"
         } else {
             times.push(self.now);
@@ -63,6 +63,13 @@ impl Turn {
         };
         self.tell_removals(group, name);
         Err("scripts have removed as many as they may for now; an admin can")
+    }
+
+    /// Members who have been here for an hour: a raid must not raise the limit that it runs into.
+    fn settled_members(&self) -> usize {
+        let is_settled =
+            |member: &&Member| member.counts() && self.now - member.joined_at > HOUR_MS;
+        self.community.members.values().filter(is_settled).count()
     }
 
     fn removals(&self, group: GroupId) -> Vec<TimeMs> {
