@@ -52,8 +52,8 @@ async fn what_is_old_is_forgotten_and_the_ledger_stays_whole() {
     store.housekeep(&Old::all_before(now - 1000)).await.unwrap();
     assert_eq!(texts(&path).await.len(), 2);
     // Texts are old, keys are not.
-    let texts = Old { texts: now + 1000, ..Old::all_before(now - 1000) };
-    store.housekeep(&texts).await.unwrap();
+    let old_texts = Old { texts: now + 1000, ..Old::all_before(now - 1000) };
+    store.housekeep(&old_texts).await.unwrap();
     assert_eq!(texts(&path).await, [None, None]);
     // Keys are old too: the event that moved points stays, as its cause.
     store.housekeep(&Old::all_before(now + 1000)).await.unwrap();

@@ -5,6 +5,7 @@
 //! appears here, and no SQL outside this folder.
 
 mod answers;
+mod audit_rows;
 pub mod chain;
 pub mod scrub;
 mod news_rows;
@@ -13,6 +14,7 @@ mod score_rows;
 pub mod sqlite;
 
 pub use answers::*;
+pub use audit_rows::*;
 pub use news_rows::*;
 pub use rows::*;
 pub use score_rows::*;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::ScoreRows;
+use super::{AuditRow, ForgetRow, ScoreRows};
 use crate::clock::TimeMs;
 use crate::community::score::Mark;
 use crate::effect::{Delivery, DeliveryState};
@@ -455,42 +455,6 @@ pub struct RoutineRow {
     /// Who made it.
     pub author: Option<PersonId>,
     /// When, Unix ms.
-    pub at: TimeMs,
-}
-
-/// A line of the audit log. Actor and action stay for ever; all else can be erased.
-#[derive(Clone, Debug)]
-pub struct AuditRow {
-    /// The turn, if one did it.
-    pub event: Option<EventId>,
-    /// Whose, if anybody's.
-    pub community: Option<CommunityId>,
-    /// When.
-    pub at: TimeMs,
-    /// Who decided: a script with its revision, `person:7`, `core` or `operator`; never a name.
-    pub actor: String,
-    /// Who made it happen.
-    pub by: Option<PersonId>,
-    /// Whom it concerns.
-    pub about: Option<PersonId>,
-    /// What was done.
-    pub action: String,
-    /// To whom or what.
-    pub object: String,
-    /// Why.
-    pub detail: String,
-    /// Chance, so that nobody can guess what was erased.
-    pub salt: [u8; 16],
-}
-
-/// A wish to be forgotten, kept until it is done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct ForgetRow {
-    /// Who.
-    pub person: PersonId,
-    /// Only what she wrote there; `None` forgets her altogether.
-    pub community: Option<CommunityId>,
-    /// When she asked.
     pub at: TimeMs,
 }
 
