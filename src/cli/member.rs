@@ -9,7 +9,7 @@ use super::{Args, End, complain, connect, runtime, say};
 use crate::bot::secret;
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::Config;
-use crate::id::{PersonId, Ref};
+use crate::id::{EventId, PersonId, Ref};
 use crate::store::{AuditRow, ForgetRow, Store, StoreError, counted};
 
 /// Writes everything that is kept of a person, as JSON.
@@ -107,7 +107,7 @@ fn by_operator(person: PersonId, action: &str) -> anyhow::Result<Vec<(ForgetRow,
         detail: String::new(),
         salt: std::array::from_fn(|at| chance[at]),
     };
-    Ok(vec![(ForgetRow { person, community: None, at }, line)])
+    Ok(vec![(ForgetRow { person, community: None, event: EventId(0), at }, line)])
 }
 
 /// What was typed at the console, by whomever, is in its history.

@@ -37,6 +37,8 @@ pub struct ForgetRow {
     pub person: PersonId,
     /// Only what she wrote there; `None` forgets her altogether.
     pub community: Option<CommunityId>,
-    /// When she asked.
+    /// The turn in which she asked; her words of later ones stay.
+    pub event: EventId,
+    /// When.
     pub at: TimeMs,
 }

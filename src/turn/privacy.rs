@@ -69,6 +69,6 @@ impl Turn {
 
     fn wish(&mut self, person: PersonId, is_words: bool) {
         let community = is_words.then_some(self.community.id);
-        self.made.forgets.push(ForgetRow { person, community, at: self.now });
+        self.made.forgets.push(ForgetRow { person, community, event: self.event.id, at: self.now });
     }
 }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use qundao::bot::Bot;
 use qundao::clock::{Clock, SystemClock, mix_seed};
 use qundao::event::{Element, Envelope, EventKind};
-use qundao::id::{PersonId, Ref};
+use qundao::id::{EventId, PersonId, Ref};
 use qundao::store::sqlite::Sqlite;
 use qundao::store::{AuditRow, ForgetRow, Store};
 use qundao::value::Role;
@@ -199,7 +199,10 @@ async fn by_operator(store: &dyn Store, person: &Person, at: i64) {
         detail: String::new(),
         salt: [7; 16],
     };
-    store.forget(&ForgetRow { person, community: None, at }, &line).await.unwrap();
+    store
+        .forget(&ForgetRow { person, community: None, event: EventId(0), at }, &line)
+        .await
+        .unwrap();
 }
 
 // One thread, so that the log of this test is whole.

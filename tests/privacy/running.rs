@@ -47,7 +47,7 @@ async fn a_wish_is_granted_by_the_next_start() {
     bot.stop().await.unwrap();
     // The bot ended between the commit and the deed.
     let mut db = peek(&path).await;
-    let wish = "INSERT INTO forgetting(person, community, at) VALUES(1, NULL, 0)";
+    let wish = "INSERT INTO forgetting(person, community, event, at) VALUES(1, NULL, 1, 0)";
     sqlx::query(wish).execute(&mut db).await.unwrap();
     db.close().await.unwrap();
     let store = Arc::new(Sqlite::open(&path).await.unwrap());

@@ -10,7 +10,7 @@ use sqlx::{AssertSqlSafe, Column as _, Connection as _, Row as _, TypeInfo as _,
 use super::audit::Chain;
 use super::failure;
 use super::sql::AUDIT;
-use crate::id::{CommunityId, PersonId, Ref};
+use crate::id::{CommunityId, EventId, PersonId, Ref};
 use crate::store::scrub::Traces;
 use crate::store::{AuditRow, ForgetRow, StoreError};
 
@@ -202,7 +202,7 @@ pub(super) async fn forget(
     let done = async {
         let mut transaction = db.begin_with("BEGIN IMMEDIATE").await.map_err(failure)?;
         match wish.community {
-            Some(community) => texts(&mut transaction, wish.person, community).await?,
+            Some(community) => texts(&mut transaction, wish, community).await?,
             None => altogether(&mut transaction, wish.person).await?,
         }
         sqlx::query(AUDIT).bind(links).execute(&mut *transaction).await.map_err(failure)?;
@@ -217,13 +217,13 @@ pub(super) async fn forget(
 }
 
 /// The words that she wrote in a community.
-async fn texts(db: &mut SqliteConnection, person: PersonId, community: CommunityId) -> Result<()> {
+async fn texts(db: &mut SqliteConnection, wish: &ForgetRow, community: CommunityId) -> Result<()> {
     for sql in [
         "UPDATE event SET text = NULL WHERE person = $1 AND community = $2 AND text IS NOT NULL
-           AND state <> 1",
-        "DELETE FROM forgetting WHERE person = $1 AND community = $2",
+           AND state <> 1 AND id <= $3",
+        "DELETE FROM forgetting WHERE person = $1 AND community = $2 AND event <= $3",
     ] {
-        let query = sqlx::query(sql).bind(person.0).bind(community.0);
+        let query = sqlx::query(sql).bind(wish.person.0).bind(community.0).bind(wish.event.0);
         query.execute(&mut *db).await.map_err(failure)?;
     }
     Ok(())
@@ -321,12 +321,13 @@ async fn scrub(
 
 /// Wishes that are not done.
 pub(super) async fn forgetting(db: &mut SqliteConnection) -> Result<Vec<ForgetRow>> {
-    let sql = "SELECT person, community, at FROM forgetting ORDER BY id";
+    let sql = "SELECT person, community, event, at FROM forgetting ORDER BY id";
     let rows = sqlx::query(sql).fetch_all(db).await.map_err(failure)?;
     let wish = |row: &SqliteRow| ForgetRow {
         person: PersonId(row.get(0)),
         community: row.get::<Option<i64>, _>(1).map(CommunityId),
-        at: row.get(2),
+        event: EventId(row.get(2)),
+        at: row.get(3),
     };
     Ok(rows.iter().map(wish).collect())
 }

@@ -112,8 +112,9 @@ pub(super) const AUDIT: &str =
     "INSERT INTO audit(n, at, actor, action, digest, hash, salt, payload)
   SELECT value->>'n', value->>'at', value->>'actor', value->>'action', value->>'digest',
     value->>'hash', value->>'salt', value->>'payload' FROM json_each(?)";
-const FORGETTING: &str = "INSERT INTO forgetting(person, community, at)
-  SELECT value->>'person', value->>'community', value->>'at' FROM json_each(?)";
+const FORGETTING: &str = "INSERT INTO forgetting(person, community, event, at)
+  SELECT value->>'person', value->>'community', value->>'event', value->>'at'
+  FROM json_each(?)";
 
 const SCORE: &str = "INSERT INTO member_score(community, person, score, day, days, added)
   SELECT value->>'community', value->>'person', value->>'score', value->>'day', value->>'days',

@@ -29,11 +29,13 @@ BEGIN SELECT RAISE(ABORT, 'audit: lines are never changed, only their payload er
 CREATE TRIGGER audit_stays BEFORE DELETE ON audit
 BEGIN SELECT RAISE(ABORT, 'audit: lines are never deleted'); END;
 
--- Who asked to be forgotten; gone when it is done. With a community: only what she wrote there.
+-- Who asked to be forgotten; gone when it is done. With a community: only what she wrote
+-- there up to this event.
 CREATE TABLE forgetting(
   id INTEGER PRIMARY KEY,
   person INTEGER NOT NULL,
   community INTEGER,
+  event INTEGER NOT NULL,
   at INTEGER NOT NULL);
 
 -- A reason is what somebody wrote, so it can be taken back; what moved cannot.
