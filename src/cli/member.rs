@@ -10,15 +10,29 @@ use crate::bot::secret;
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::Config;
 use crate::id::{EventId, PersonId, Ref};
-use crate::store::{AuditRow, ForgetRow, Store, StoreError, counted};
+use crate::store::{AuditRow, ForgetRow, Store, StoreError, Write, counted};
 
 /// Writes everything that is kept of a person, as JSON.
 pub fn export(args: &Args, who: &str, file: Option<&Path>) -> End {
     with_config(args, |config| {
         let found = runtime()?.block_on(async {
-            let store = connect::look_at_store(config).await?;
-            let store = store.context("there is no database yet")?;
-            let person = find(&store, who).await?;
+            let store: Box<dyn Store> = match connect::open_store(config).await {
+                Ok(store) => {
+                    let person = find(&*store, who).await?;
+                    let (_, line) = by_operator(person, "export")?;
+                    store.commit(&[Write::Audit(Box::new(line))]).await?;
+                    let found = store.export(person).await?;
+                    store.close().await;
+                    return found.with_context(|| unknown(who));
+                }
+                Err(StoreError::InUse(_)) => {
+                    complain("a bot is running: this export has no line in the audit log");
+                    let store = connect::look_at_store(config).await?;
+                    Box::new(store.context("there is no database yet")?)
+                }
+                Err(error) => return Err(error.into()),
+            };
+            let person = find(&*store, who).await?;
             let found = store.export(person).await.context(connect::OLDER)?;
             found.with_context(|| unknown(who))
         })?;
@@ -57,9 +71,8 @@ pub fn forget(args: &Args, who: &str, yes: bool) -> End {
             let person = find(&*store, who).await?;
             let found = store.export(person).await?;
             let counts = counted(&found.with_context(|| unknown(who))?);
-            for row in by_operator(person, "forget")? {
-                store.forget(&row.0, &row.1).await?;
-            }
+            let (wish, line) = by_operator(person, "forget")?;
+            store.forget(&wish, &line).await?;
             store.compact().await?;
             store.close().await;
             forget_history(config)?;
@@ -92,7 +105,7 @@ async fn open(config: &Config) -> anyhow::Result<std::sync::Arc<dyn Store>> {
     }
 }
 
-fn by_operator(person: PersonId, action: &str) -> anyhow::Result<Vec<(ForgetRow, AuditRow)>> {
+fn by_operator(person: PersonId, action: &str) -> anyhow::Result<(ForgetRow, AuditRow)> {
     let at = SystemClock::default().now();
     let chance = secret()?;
     let line = AuditRow {
@@ -107,7 +120,7 @@ fn by_operator(person: PersonId, action: &str) -> anyhow::Result<Vec<(ForgetRow,
         detail: String::new(),
         salt: std::array::from_fn(|at| chance[at]),
     };
-    Ok(vec![(ForgetRow { person, community: None, event: EventId(0), at }, line)])
+    Ok((ForgetRow { person, community: None, event: EventId(0), at }, line))
 }
 
 /// What was typed at the console, by whomever, is in its history.

@@ -9,16 +9,22 @@ use std::sync::Arc;
 
 use super::{Arrival, Lane, Lanes, Message, Phase};
 use crate::bot::gauge::Ticket;
+use crate::clock::TimeMs;
 use crate::event::Event;
 use crate::id::PersonId;
 use crate::report::Notice;
 use crate::store::{AuditRow, ForgetRow, StoreError};
+
+/// The file is written anew at most this often, ms.
+const WRITTEN_EVERY_MS: i64 = 600_000;
 
 /// Wishes to be forgotten, in the order in which they came.
 #[derive(Default)]
 pub(super) struct Erasures {
     waiting: VecDeque<(ForgetRow, Ticket)>,
     is_busy: bool,
+    /// When the file was last written anew, Unix ms.
+    written_at: TimeMs,
 }
 
 impl Erasures {
@@ -111,11 +117,14 @@ impl Lanes {
         }
     }
 
-    /// What was deleted leaves the file itself, once for all who are forgotten together.
-    fn compact(&self, ticket: Option<Ticket>) {
-        if self.erasures.is_holding() {
+    /// What was deleted leaves the file itself, once for all who are forgotten together. Commits wait
+    /// for it, so that it is not done for everybody who asks in a row; then housekeeping does it.
+    fn compact(&mut self, ticket: Option<Ticket>) {
+        let now = self.clock.now();
+        if self.erasures.is_holding() || now - self.erasures.written_at < WRITTEN_EVERY_MS {
             return;
         }
+        self.erasures.written_at = now;
         let (store, commits) = (self.store.clone(), self.commits.clone());
         tokio::spawn(async move {
             if let Err(error) = store.compact().await {

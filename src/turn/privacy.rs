@@ -22,7 +22,7 @@ impl Turn {
         ])
     }
 
-    pub(super) fn privacy_export(&self) -> Answer {
+    pub(super) fn privacy_export(&mut self) -> Answer {
         let person = self.oneself()?;
         let need = Need::Export(person);
         let Some(Fetched::Export(counts)) = self.fetched.get(&need) else {
@@ -33,6 +33,7 @@ impl Turn {
         let total: i64 = counts.iter().filter(|(table, _)| table != "words").map(|(_, n)| n).sum();
         all.insert("total".to_owned(), total.into());
         all.insert("person".to_owned(), person.0.into());
+        self.audit_by(person, "export", format!("person {person}"), String::new());
         Ok(Value::Map(all))
     }
 

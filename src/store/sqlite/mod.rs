@@ -7,6 +7,7 @@ mod bulk;
 mod checkpoint;
 mod codes;
 mod commit;
+mod file;
 mod forget;
 mod health;
 mod keep;
@@ -20,9 +21,10 @@ mod trip;
 mod verify;
 
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::str::FromStr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
@@ -64,6 +66,8 @@ pub struct Sqlite {
     accounts: BotAccounts,
     tallies: Arc<Tallies>,
     chain: Chain,
+    /// Something was forgotten that may still lie in the file.
+    is_dirty: AtomicBool,
     /// Held as long as the store is open.
     _lock: Option<File>,
 }
@@ -79,11 +83,11 @@ impl Sqlite {
                 StoreError::Io(format!("make the folder `{}`: {error}", folder.display()))
             })?;
         }
-        let lock = lock(path)?;
+        let lock = file::lock(path)?;
         let options = SqliteConnectOptions::new().filename(path).create_if_missing(true);
         let mut writer = connect(options.clone()).await?;
         migrate(&mut writer).await?;
-        restrict(path);
+        file::restrict(path);
         sql::TRIP.warm(&mut writer).await?;
         let copier = connect(options.clone()).await?;
         let reader = Some(Mutex::new(connect(options.read_only(true)).await?));
@@ -94,7 +98,17 @@ impl Sqlite {
         let checkpoints =
             Some(Checkpoints::start(copier, Arc::clone(&writer), Arc::clone(&tallies)));
         let chain = Chain::default();
-        Ok(Self { writer, reader, checkpoints, accounts, tallies, chain, _lock: Some(lock) })
+        let is_dirty = AtomicBool::new(false);
+        Ok(Self {
+            writer,
+            reader,
+            checkpoints,
+            accounts,
+            tallies,
+            chain,
+            is_dirty,
+            _lock: Some(lock),
+        })
     }
 
     /// Opens a file for questions, beside a process that works on it.
@@ -107,7 +121,7 @@ impl Sqlite {
         let looker = options.busy_timeout(Duration::from_secs(5)).connect().await;
         let writer = Arc::new(Mutex::new(looker.map_err(failure)?));
         let (accounts, tallies, chain) = <(BotAccounts, Arc<Tallies>, Chain)>::default();
-        Ok(Self { writer, reader: None, checkpoints: None, accounts, tallies, chain, _lock: None })
+        Ok(Self::of_one(writer, accounts, tallies, chain))
     }
 
     /// A database that lives as long as this value.
@@ -121,7 +135,37 @@ impl Sqlite {
         audit::adopt(&mut writer).await?;
         let (accounts, tallies, chain) = <(BotAccounts, Arc<Tallies>, Chain)>::default();
         let writer = Arc::new(Mutex::new(writer));
-        Ok(Self { writer, reader: None, checkpoints: None, accounts, tallies, chain, _lock: None })
+        Ok(Self::of_one(writer, accounts, tallies, chain))
+    }
+
+    /// A database with one connection.
+    fn of_one(
+        writer: Arc<Mutex<SqliteConnection>>,
+        accounts: BotAccounts,
+        tallies: Arc<Tallies>,
+        chain: Chain,
+    ) -> Self {
+        Self {
+            writer,
+            reader: None,
+            checkpoints: None,
+            accounts,
+            tallies,
+            chain,
+            is_dirty: AtomicBool::new(false),
+            _lock: None,
+        }
+    }
+
+    /// Writes the file anew without what was deleted. Nobody reads meanwhile.
+    async fn write_anew(&self, writer: &mut SqliteConnection) -> Result<(), StoreError> {
+        let _reader = match &self.reader {
+            Some(reader) => Some(reader.lock().await),
+            None => None,
+        };
+        forget::compact(writer).await?;
+        self.is_dirty.store(false, Ordering::SeqCst);
+        Ok(())
     }
 
     /// The connection for questions.
@@ -129,37 +173,6 @@ impl Sqlite {
         match &self.reader {
             Some(reader) => reader.lock().await,
             None => self.writer.lock().await,
-        }
-    }
-}
-
-/// The file whose lock says who works on the database.
-fn lock(path: &Path) -> Result<File, StoreError> {
-    let beside: PathBuf = path.with_extension("lock");
-    let failed = |error: std::io::Error| {
-        StoreError::Io(format!("open the lock file `{}`: {error}", beside.display()))
-    };
-    let file =
-        File::options().create(true).truncate(false).write(true).open(&beside).map_err(failed)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(std::fs::TryLockError::WouldBlock) => Err(StoreError::InUse(format!(
-            "another qundao is running on `{}`; stop it first, or give this one its own `[bot] \
-             data` folder",
-            path.display()
-        ))),
-        Err(std::fs::TryLockError::Error(error)) => Err(failed(error)),
-    }
-}
-
-/// Only the owner may read what members wrote.
-fn restrict(path: &Path) {
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        let mode = std::fs::Permissions::from_mode(0o600);
-        if let Err(error) = std::fs::set_permissions(path, mode) {
-            tracing::warn!(path = %path.display(), %error, "cannot restrict the database file");
         }
     }
 }
@@ -352,6 +365,9 @@ impl Store for Sqlite {
             let mut writer = self.writer.lock().await;
             // What the events still tell must not go with them.
             self.tallies.write_all(&mut writer).await?;
+            if self.is_dirty.load(Ordering::SeqCst) {
+                self.write_anew(&mut writer).await?;
+            }
             let touched = keep::housekeep(&mut writer, old).await?;
             let posted_before = old.texts.min(old.keys) - POSTED_KEPT_MS;
             Ok(touched + news::forget(&mut writer, old.keys, posted_before).await?)
@@ -415,6 +431,7 @@ impl Store for Sqlite {
             let mut writer = self.writer.lock().await;
             // Counts of hers that wait would come back.
             self.tallies.write_all(&mut writer).await?;
+            self.is_dirty.store(true, Ordering::SeqCst);
             forget::forget(&mut writer, &self.chain, wish, line).await
         })
     }
@@ -426,12 +443,7 @@ impl Store for Sqlite {
     fn compact(&self) -> BoxFuture<'_, Result<(), StoreError>> {
         Box::pin(async {
             let mut writer = self.writer.lock().await;
-            // Held so that nobody reads meanwhile; a database in memory has no second connection.
-            let _reader = match &self.reader {
-                Some(reader) => Some(reader.lock().await),
-                None => None,
-            };
-            forget::compact(&mut writer).await
+            self.write_anew(&mut writer).await
         })
     }
 
@@ -447,6 +459,11 @@ impl Store for Sqlite {
         Box::pin(async {
             // A failure loses nothing: the next start reads the log, and the events.
             let mut writer = self.writer.lock().await;
+            if self.is_dirty.load(Ordering::SeqCst)
+                && let Err(error) = self.write_anew(&mut writer).await
+            {
+                tracing::warn!(%error, "what was forgotten may still lie in the file");
+            }
             for done in
                 [self.tallies.write_all(&mut writer).await, self.tallies.note(&mut writer).await]
             {
