@@ -213,7 +213,7 @@ impl Committer {
         // The rows belong to their items again.
         let mut rows = writes.into_iter().filter_map(|write| match write {
             Write::Turn(rows) => Some(rows),
-            Write::Deliver(_) | Write::Settle(_) => None,
+            Write::Deliver(_) | Write::Settle(_) | Write::Audit(_) => None,
         });
         let mut next = rows.next();
         for item in batch.iter_mut() {
@@ -326,6 +326,9 @@ impl Committer {
             }
             if let Some(rows) = item.rows.take() {
                 self.note_timers(&rows);
+                for wish in &rows.forgets {
+                    let _ = self.lanes.send(Message::Erase(*wish, self.gauge.ticket()));
+                }
                 let is_tick = matches!(arrival.event.envelope.kind, EventKind::Tick(_));
                 if !rows.decisions.is_empty() {
                     // Without one who listens they wait for the next look.

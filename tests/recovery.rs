@@ -11,11 +11,12 @@ use qundao::adapter::{Accepted, BoxFuture, Inbox};
 use qundao::clock::{Clock, SystemClock, TimeMs};
 use qundao::effect::{Delivery, Destination};
 use qundao::id::{CommunityId, PersonId, Ref, ScriptName, TimerId};
+use qundao::store::chain::{ChainReport, Head};
 use qundao::store::{
-    CommunityRows, DecisionRow, DeliveryCount, DeliveryQuery, EventRow, FreezeRow, LedgerAudit,
-    LedgerDump, NewsItemRow, NewsRows, NewsSourceRow, PacketRows, PointsEntry, Restored,
-    RoutineRow, RoutineTimer, RunOutcome, Start, Store, StoreError, StoreHealth, StoredTransfer,
-    TransferBy, Verification, Write,
+    AuditLine, AuditRow, CommunityRows, DecisionRow, DeliveryCount, DeliveryQuery, EventRow,
+    ForgetRow, FreezeRow, LedgerAudit, LedgerDump, NewsItemRow, NewsRows, NewsSourceRow, Old,
+    PacketRows, PointsEntry, Restored, RoutineRow, RoutineTimer, RunOutcome, Start, Store,
+    StoreError, StoreHealth, StoredTransfer, TransferBy, Verification, Write,
 };
 use tokio::sync::oneshot;
 use world::{Platform, Setup, in_time, message, number, peek, script, seed, shipped, sqlite};
@@ -87,8 +88,23 @@ impl Store for Faulty {
     fn open_deliveries(&self) -> BoxFuture<'_, R<Vec<Delivery>>> {
         self.inner.open_deliveries()
     }
-    fn housekeep(&self, texts: TimeMs, keys: TimeMs) -> BoxFuture<'_, R<u64>> {
-        self.inner.housekeep(texts, keys)
+    fn verify_audit(&self, known: Option<Head>) -> BoxFuture<'_, R<ChainReport>> {
+        self.inner.verify_audit(known)
+    }
+    fn audit_log(&self, take: i64) -> BoxFuture<'_, R<Vec<AuditLine>>> {
+        self.inner.audit_log(take)
+    }
+    fn audit_head(&self) -> BoxFuture<'_, R<Head>> {
+        self.inner.audit_head()
+    }
+    fn export(&self, person: PersonId) -> BoxFuture<'_, R<Option<serde_json::Value>>> {
+        self.inner.export(person)
+    }
+    fn forgetting(&self) -> BoxFuture<'_, R<Vec<ForgetRow>>> {
+        self.inner.forgetting()
+    }
+    fn compact(&self) -> BoxFuture<'_, R<()>> {
+        self.inner.compact()
     }
     fn verify(&self) -> BoxFuture<'_, R<Verification>> {
         self.inner.verify()
@@ -139,6 +155,8 @@ impl Store for Faulty {
     }
 
     pass_on! {
+        housekeep(old: &'a Old) -> R<u64>;
+        forget(wish: &'a ForgetRow, line: &'a AuditRow) -> R<()>;
         last_heard(platform: &'a str) -> R<Option<TimeMs>>;
         known(keys: &'a [(Ref, Arc<str>)]) -> R<Vec<usize>>;
         score_facts(community: CommunityId, since: i64) -> R<qundao::community::score::Facts>;
@@ -231,7 +249,7 @@ async fn a_turn_that_is_always_refused_is_set_aside_and_costs_no_other() {
     let (said, folder) = thirty_messages(|batch| {
         let bad = batch.iter().any(|write| match write {
             Write::Turn(rows) => &*rows.event.key == "g2-4" && !rows.transfers.is_empty(),
-            Write::Deliver(_) | Write::Settle(_) => false,
+            Write::Deliver(_) | Write::Settle(_) | Write::Audit(_) => false,
         });
         bad.then(refused)
     })

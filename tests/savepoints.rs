@@ -93,7 +93,7 @@ async fn without_an_ending_everything_is_touched() {
     let (said, folder) = touched("", Mode::Live).await;
     // 100 + 50 − 10 − 20; rules, check-in and packet are there.
     assert_eq!(said, ["好", "听到", "120 false false 0 false", "听到"]);
-    assert_eq!(rows(&folder).await, 11);
+    assert_eq!(rows(&folder).await, 13);
 }
 
 #[tokio::test]

@@ -314,7 +314,9 @@ async fn core_fans_enter_at_the_second_weekly_review_and_leave_after_their_grace
         }
     }
     let mut db = peek(&path).await;
-    let rows = sqlx::query("SELECT actor, object, action, detail FROM audit ORDER BY id");
+    let rows = sqlx::query(
+        "SELECT actor, payload->>'object', action, payload->>'detail' FROM audit ORDER BY n",
+    );
     let audit: Vec<String> = rows
         .fetch_all(&mut db)
         .await

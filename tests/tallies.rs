@@ -137,7 +137,7 @@ async fn counts_are_those_of_the_events_whatever_happens() {
                     assert_eq!(table(&path).await, counts, "seed {seed}: after a crash");
                 }
                 1 => {
-                    store.housekeep(0, 0).await.unwrap();
+                    store.housekeep(&qundao::store::Old::all_before(0)).await.unwrap();
                     assert_eq!(table(&path).await, counts, "seed {seed}: after housekeeping");
                 }
                 _ => told(&store, 1 + chance.below(COMMUNITIES), &counts, seed).await,

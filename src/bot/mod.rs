@@ -3,6 +3,8 @@
 mod auditor;
 pub mod gauge;
 mod condemn;
+mod keep;
+mod note;
 mod planned;
 mod reload;
 mod seed;
@@ -12,6 +14,7 @@ pub mod timers;
 mod watch;
 
 pub use seed::SeedMember;
+pub use start::KEYS_DAYS;
 
 use std::sync::{Arc, RwLock};
 
@@ -23,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::adapter::{Adapter, Inbox};
 use crate::clock::{Clock, TimeMs};
-use crate::commit::{Figures, Listeners, tell};
+use crate::commit::{Figures, Listeners, Settling, tell};
 use crate::config::Config;
 use crate::intake::Door;
 use crate::lane::Message;
@@ -37,6 +40,7 @@ use crate::store::Store;
 use crate::turn::World;
 
 use gauge::Gauge;
+use keep::Housekeeper;
 use reload::Scripts;
 use timers::Timers;
 
@@ -73,6 +77,8 @@ pub struct Bot {
     store: Arc<dyn Store>,
     world: Arc<World>,
     newsroom: Arc<Newsroom>,
+    housekeeper: Arc<Housekeeper>,
+    settlements: mpsc::UnboundedSender<Settling>,
     config: Arc<RwLock<Arc<Config>>>,
     scripts: Arc<tokio::sync::Mutex<Scripts>>,
     reports: Arc<Listeners<Arc<TurnReport>>>,
@@ -144,6 +150,7 @@ impl Bot {
         } else {
             // Before the timers, so that they find what is there at their moment.
             self.newsroom.refresh().await;
+            self.housekeeper.look().await;
         }
         fire_due(&self.timers, &self.gauge, &self.lanes, self.clock.now());
         self.outbox_due.moved.notify_one();

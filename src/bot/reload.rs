@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::Bot;
 use super::planned::{self, Planned};
 use crate::adapter::{Adapter, CommandOffer};
-use crate::config::{Config, Effective, Resolved, ScriptTables, live};
+use crate::config::{Config, Effective, Resolved, ScriptTables, changes, live};
 use crate::dispatch::Registry;
 use crate::id::{CommunityId, ScriptName};
 use crate::lane::Message;
@@ -50,6 +50,12 @@ impl Bot {
         self.scripts.lock().await.in_force.clone()
     }
 
+    /// The versions of all scripts in force, for the audit log.
+    pub async fn versions(&self) -> String {
+        let scripts = self.scripts.lock().await;
+        reloaded(&scripts.versions(scripts.in_force.keys()), &[], &[])
+    }
+
     /// Where scripts run.
     pub async fn script_host(&self) -> Arc<dyn ScriptHost> {
         self.scripts.lock().await.host.clone()
@@ -80,11 +86,18 @@ impl Bot {
     ) -> anyhow::Result<Vec<ScriptName>> {
         let mut scripts = self.scripts.lock().await;
         let config = Arc::new(live(&self.config(), config));
+        let keys = changes(&self.config(), &config).into_iter().map(|change| change.path);
+        let keys: Vec<String> = keys.collect();
         let (changed, gone) = (prepared.changed.clone(), gone(&scripts.in_force, &prepared));
         let registry = scripts.swap(&config, prepared)?;
+        let versions = scripts.versions(changed.iter());
+        let object = format!("bundle {}", scripts.number);
+        self.note("core", "reload", object, reloaded(&versions, &gone, &keys));
         self.newsroom.follow(scripts.feeds.clone(), config.news.every_min);
         *self.world.limits.write().expect("limits are only replaced whole") =
             Arc::new(config.limits.clone());
+        *self.world.privacy.write().expect("the settings are only replaced whole") =
+            Arc::new(config.privacy.clone());
         if let Some(words) = words {
             *self.world.words.write().expect("word lists are only replaced whole") =
                 Arc::new(words);
@@ -216,6 +229,15 @@ impl Scripts {
         Ok(Arc::new(registry))
     }
 
+    /// The versions in force of these scripts.
+    fn versions<'a>(&self, names: impl Iterator<Item = &'a ScriptName>) -> Vec<String> {
+        let version = |name: &ScriptName| {
+            let (source, _) = self.in_force.get(name)?;
+            Some(format!("{name}@{}", source.revision))
+        };
+        names.filter_map(version).collect()
+    }
+
     /// Keeps what is being replaced, in case that the new version has to go.
     fn note_before(&mut self, new: &InForce) {
         for (name, old) in &self.in_force {
@@ -313,6 +335,17 @@ fn offers(manifests: &[Manifest], resolved: &Resolved) -> Vec<CommandOffer> {
         quiet: command.quiet,
     };
     commands.map(offer).collect()
+}
+
+/// What a reload changed: versions, scripts that went, keys of the configuration.
+fn reloaded(versions: &[String], gone: &[ScriptName], keys: &[String]) -> String {
+    let gone: Vec<String> = gone.iter().map(ToString::to_string).collect();
+    [("in force: ", versions), ("gone: ", &gone), ("keys: ", keys)]
+        .iter()
+        .filter(|(_, names)| !names.is_empty())
+        .map(|(label, names)| format!("{label}{}", names.join(", ")))
+        .collect::<Vec<_>>()
+        .join("; ")
 }
 
 /// Scripts that will be in force no more.

@@ -7,14 +7,14 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::gauge::Gauge;
+use super::keep::Housekeeper;
 use super::reload::Scripts;
 use super::timers::Timers;
 use super::watch::Watcher;
 use super::{Bot, Parts, condemn, fire_due};
 use crate::adapter::Adapter;
-use crate::clock::{Clock, TimeMs};
+use crate::clock::TimeMs;
 use crate::commit::{Committer, Figures, Listeners};
-use crate::config::Config;
 use crate::id::{EventId, Ref};
 use crate::intake::space::SpaceWatch;
 use crate::intake::{Door, Intake};
@@ -25,11 +25,8 @@ use crate::report::Notice;
 use crate::store::{Start, Store};
 use crate::turn::{Numbers, Places, Platform, World};
 
-/// How often old texts and keys are forgotten, ms.
-const HOUSEKEEPING_MS: u64 = 3_600_000;
 /// Keys are needed as long as a platform may repeat an event; days.
-const KEYS_DAYS: i64 = 30;
-const DAY_MS: i64 = 24 * 3_600_000;
+pub const KEYS_DAYS: i64 = 30;
 
 impl Bot {
     /// Reads the store, takes up what was left, starts every part.
@@ -48,6 +45,8 @@ impl Bot {
             words: RwLock::new(Arc::new(words)),
             frozen: RwLock::new(start.frozen.iter().copied().collect()),
             desk: Arc::default(),
+            privacy: RwLock::new(Arc::new(config.privacy.clone())),
+            forgotten: RwLock::default(),
             secret,
             restored_at: start.restored_at.unwrap_or(TimeMs::MIN),
         });
@@ -129,6 +128,7 @@ impl Bot {
             figures: figures.clone(),
             epochs: HashMap::new(),
         };
+        let settlements = settle_tx.clone();
         let outbox = OutboxParts {
             clock: clock.clone(),
             world: world.clone(),
@@ -149,7 +149,6 @@ impl Bot {
             tokio::spawn(committer.run(commits_rx, settle_rx)),
             tokio::spawn(Outbox::run(outbox, outbox_rx)),
             tokio::spawn(orders.run(orders_rx, clock.flows())),
-            tokio::spawn(housekeep(store.clone(), clock.clone(), shared_config.clone())),
         ];
         let space_watch = SpaceWatch {
             space: door.space(),
@@ -157,10 +156,17 @@ impl Bot {
             config: shared_config.clone(),
             notices: notices.clone(),
         };
+        let housekeeper = Arc::new(Housekeeper::new(
+            store.clone(),
+            clock.clone(),
+            shared_config.clone(),
+            notices.clone(),
+        ));
         if clock.flows() {
             // Before anybody can offer anything.
             space_watch.look();
             tasks.push(tokio::spawn(space_watch.run()));
+            tasks.push(tokio::spawn(housekeeper.clone().run()));
             let watcher = Watcher {
                 timers: timers.clone(),
                 gauge: gauge.clone(),
@@ -172,6 +178,9 @@ impl Bot {
             tasks.push(tokio::spawn(newsroom.clone().run()));
         }
         // What was due while the bot was down goes before anything new.
+        for wish in store.forgetting().await? {
+            let _ = lanes_tx.send(Message::Erase(wish, gauge.ticket()));
+        }
         let _ = lanes_tx.send(Message::Resume(start.waiting));
         fire_due(&timers, &gauge, &lanes_tx, clock.now());
 
@@ -186,7 +195,6 @@ impl Bot {
             tasks.push(tokio::spawn(attend.run(incidents)));
         }
         let door = Arc::new(door);
-        let (stop, ended) = (CancellationToken::new(), CancellationToken::new());
         let mut bot = Self {
             clock,
             door,
@@ -197,6 +205,8 @@ impl Bot {
             store,
             world,
             newsroom,
+            housekeeper,
+            settlements,
             config: shared_config,
             scripts,
             reports,
@@ -265,20 +275,4 @@ async fn remind(adapter: &dyn Adapter, world: &World, store: &dyn Store) -> anyh
 fn platform(adapter: &Arc<dyn Adapter>) -> (String, Platform) {
     let platform = Platform::of(adapter);
     (platform.account.platform().to_owned(), platform)
-}
-
-/// Forgets what need not be kept.
-async fn housekeep(store: Arc<dyn Store>, clock: Arc<dyn Clock>, config: Arc<RwLock<Arc<Config>>>) {
-    loop {
-        tokio::time::sleep(std::time::Duration::from_millis(HOUSEKEEPING_MS)).await;
-        let days = {
-            let config = config.read().expect("the configuration is only replaced whole");
-            i64::from(config.privacy.archive_days)
-        };
-        let now = clock.now();
-        match store.housekeep(now - days * DAY_MS, now - KEYS_DAYS.max(days) * DAY_MS).await {
-            Ok(rows) => tracing::debug!(rows, "forgot what is old"),
-            Err(error) => tracing::warn!(%error, "could not forget what is old"),
-        }
-    }
 }

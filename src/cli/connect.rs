@@ -242,6 +242,20 @@ pub async fn check_store(config: &Config, now: TimeMs, feeds: &BTreeSet<String>)
         }),
         Err(error) => Some(Check::new("store", Health::Problem, error.to_string())),
     });
+    checks.push(match store.verify_audit(None).await {
+        Err(error) => Check::new("audit", Health::Problem, error.to_string()),
+        Ok(found) => match found.broken {
+            None => Check::new(
+                "audit",
+                Health::Ok,
+                format!("the log of {} lines is whole", found.lines),
+            ),
+            Some(broken) => {
+                let found = format!("line {} is not as it was: {}", broken.n, broken.what);
+                Check::new("audit", Health::Problem, found)
+            }
+        },
+    });
     checks.extend(match store.health(now - REMEMBERED_MS).await {
         Ok(found) => backlog(&found, now),
         Err(error) => vec![Check::new("store", Health::Problem, error.to_string())],

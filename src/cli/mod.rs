@@ -2,6 +2,7 @@
 //!
 //! 0 all is well · 1 problems were found · 2 the arguments make no sense · 3 could not start.
 
+mod audit;
 mod backup;
 mod check;
 mod connect;
@@ -10,6 +11,7 @@ mod doctor;
 mod init;
 mod ledger;
 mod log;
+mod member;
 mod run;
 mod runs;
 mod schedule;
@@ -19,6 +21,8 @@ mod test;
 use std::io::{IsTerminal as _, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
+
+use crate::store::chain::Head;
 
 use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
 
@@ -83,6 +87,21 @@ pub enum Command {
         /// What to do with it
         #[command(subcommand)]
         command: LedgerCommand,
+    },
+    /// Show the audit log: who decided what · 审计日志
+    Audit {
+        /// How many lines
+        #[arg(long, value_name = "LINES", default_value_t = 20)]
+        last: u32,
+        /// What to do with it
+        #[command(subcommand)]
+        command: Option<AuditCommand>,
+    },
+    /// What is kept of one person · 一个人的数据
+    Member {
+        /// What to do with it
+        #[command(subcommand)]
+        command: MemberCommand,
     },
     /// Show what is planned · 接下来有哪些定时
     Schedule {
@@ -167,6 +186,47 @@ pub enum DeliveriesCommand {
     },
 }
 
+/// Commands of the audit log.
+#[derive(Debug, Subcommand)]
+pub enum AuditCommand {
+    /// Check that no line was changed, lost, moved or added · 核对
+    Verify {
+        /// A head that was written down earlier, as HASH@LINE: also finds what was cut off the end
+        #[arg(long, value_name = "HASH@LINE", value_parser = head)]
+        head: Option<Head>,
+    },
+}
+
+/// Commands about one person.
+#[derive(Debug, Subcommand)]
+pub enum MemberCommand {
+    /// Write everything that is kept of her, as JSON · 导出
+    Export {
+        /// Her account as platform:id, or her number
+        who: String,
+        /// Write to this file, which must not exist
+        #[arg(long, value_name = "FILE")]
+        to: Option<PathBuf>,
+    },
+    /// Delete everything that is kept of her; the bot must be stopped · 忘记
+    Forget {
+        /// Her account as platform:id, or her number
+        who: String,
+        /// Do it; without this it is only shown what would go
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Write the database anew, without what was deleted; the bot must be stopped · 压实
+    Compact,
+}
+
+/// A head of the audit log.
+fn head(text: &str) -> Result<Head, String> {
+    Head::parse(text).ok_or_else(|| {
+        "a head is 64 hexadecimal digits, an @ and the number of the line".to_owned()
+    })
+}
+
 /// When to use colours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Color {
@@ -228,6 +288,15 @@ impl Args {
                 LedgerCommand::Verify => ledger::verify(&self),
                 LedgerCommand::Thaw { community } => ledger::thaw(&self, community),
                 LedgerCommand::Packet { id } => ledger::packet(&self, *id),
+            },
+            Some(Command::Audit { last, command: None }) => audit::last(&self, *last),
+            Some(Command::Audit { command: Some(AuditCommand::Verify { head }), .. }) => {
+                audit::verify(&self, *head)
+            }
+            Some(Command::Member { command }) => match command {
+                MemberCommand::Export { who, to } => member::export(&self, who, to.as_deref()),
+                MemberCommand::Forget { who, yes } => member::forget(&self, who, *yes),
+                MemberCommand::Compact => member::compact(&self),
             },
             Some(Command::Schedule { next }) => schedule::run(&self, *next),
             Some(Command::Runs { last }) => runs::run(&self, *last),

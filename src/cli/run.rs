@@ -90,7 +90,7 @@ async fn live(
     let data = &config.bot.data;
     make_private(data).with_context(|| format!("make the folder {}", data.display()))?;
     match stage {
-        Stage::Terminal => super::log::to_file(&config.bot.log, &data.join("qundao.log"))?,
+        Stage::Terminal => super::log::to_file(&config.bot.log, data, config.privacy.log_days)?,
         Stage::Service | Stage::Pipe => super::log::to_stderr(&config.bot.log),
     }
     let clock = SystemClock::with_offset(TerminalSettings::kept_offset(data)?);
@@ -126,6 +126,7 @@ async fn live(
     for text in &workspace.problems {
         bot.notify(&Notice { community: None, text: text.clone(), is_problem: true });
     }
+    bot.note("operator", "start", env!("CARGO_PKG_VERSION").to_owned(), bot.versions().await);
     super::serve::serve(config, bot, console).await
 }
 

@@ -36,6 +36,8 @@ pub async fn serve(
     let mut notices = bot.notices();
     let console = console.as_deref();
     let end = attend(config, &bot, console, &mut signals, &mut notices).await?;
+    let how = if end == End::Well { "was told to" } else { "every platform has gone" };
+    bot.note("operator", "stop", String::new(), how.to_owned());
     let stopped = tokio::select! {
         stopped = bot.stop() => stopped,
         () = signals.next_stop() => return Ok(End::Problems),

@@ -94,6 +94,15 @@ pub struct Breaker {
     pub open_until: TimeMs,
 }
 
+/// Commands that were left undone in silence, and when that was told last.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Dropped {
+    /// Since it was told.
+    pub count: u64,
+    /// Unix ms.
+    pub told_at: TimeMs,
+}
+
 /// One community's state.
 #[derive(Debug)]
 pub struct Community {
@@ -140,6 +149,8 @@ pub struct Community {
     /// Theoretical arrival time of each member's next command, Unix ms (GCRA,
     /// <https://en.wikipedia.org/wiki/Generic_cell_rate_algorithm>). Not kept over a restart.
     pub command_rate: HashMap<PersonId, TimeMs>,
+    /// Commands that members sent too fast. Not kept over a restart.
+    pub dropped: Dropped,
     /// Scripts that fail here. Not kept over a restart.
     pub breakers: HashMap<ScriptName, Breaker>,
     /// Today's talk. Not kept over a restart.
@@ -179,6 +190,7 @@ impl Community {
             routines_mark: 0,
             cooldowns: HashMap::new(),
             command_rate: HashMap::new(),
+            dropped: Dropped::default(),
             breakers: HashMap::new(),
             talks: Talks::default(),
             authors: Authors::default(),
@@ -186,6 +198,11 @@ impl Community {
             core_fans: HashMap::new(),
             reviews: Vec::new(),
         }
+    }
+
+    /// Whether anything here may name a person.
+    pub fn knows(&self, person: PersonId) -> bool {
+        self.members.contains_key(&person)
     }
 
     /// Points that a member may spend.

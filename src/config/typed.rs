@@ -158,6 +158,10 @@ pub struct Limits {
     pub points_minted_day: i64,
     /// Points issued to one member in a day.
     pub points_member_day: i64,
+    /// Members whom scripts may remove from one group in a minute without a human.
+    pub removals: u32,
+    /// The same in an hour; or one in a hundred of its members, if that is more.
+    pub removals_hour: u32,
     /// Timers of one script in one community.
     pub timers: usize,
     /// Bytes that one script may keep in one community.
@@ -188,6 +192,8 @@ impl Default for Limits {
             commands_period_s: 10,
             points_minted_day: 1_000_000,
             points_member_day: 100_000,
+            removals: 5,
+            removals_hour: 3,
             timers: 1000,
             state_bytes: 1024 * 1024,
             breaker_failures: 3,
@@ -216,10 +222,16 @@ impl Default for NewsConfig {
 pub struct PrivacyConfig {
     /// Days that the text of messages is kept; 0 keeps none.
     pub archive_days: u32,
+    /// Days that what a turn did and what was sent is kept in full.
+    pub body_days: u32,
+    /// Days that a line of the audit log says more than who did what kind of thing.
+    pub audit_days: u32,
+    /// Days of the log file.
+    pub log_days: u32,
 }
 
 impl Default for PrivacyConfig {
     fn default() -> Self {
-        Self { archive_days: 30 }
+        Self { archive_days: 30, body_days: 7, audit_days: 365, log_days: 14 }
     }
 }

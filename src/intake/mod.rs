@@ -269,8 +269,10 @@ impl Intake {
     }
 
     fn person(&mut self, account: &Ref) -> PersonId {
-        if let Some(person) = self.persons.get(account) {
-            return person;
+        if let Some(known) = self.persons.get(account) {
+            let Some((_, newcomer)) = self.world.renumbered(Some(known)) else { return known };
+            self.persons.insert(account.clone(), newcomer);
+            return newcomer;
         }
         let person = self.world.numbers.person();
         self.persons.insert(account.clone(), person);

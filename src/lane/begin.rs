@@ -265,7 +265,8 @@ fn note_actor(turn: &mut Turn, person: PersonId, config: &Config) {
     let given = config.roles.get(&actor.id).copied();
     let Some(member) = turn.community.members.get_mut(&person) else { return };
     let mut changed = is_new | take_names(member, actor);
-    let role = given.or(actor.role).unwrap_or(member.role);
+    let before = member.role;
+    let role = given.or(actor.role).unwrap_or(before);
     changed |= role != member.role || actor.is_bot != member.is_bot;
     (member.role, member.is_bot) = (role, actor.is_bot);
     let leaves = matches!(event.envelope.kind, EventKind::Left { .. });
@@ -278,6 +279,9 @@ fn note_actor(turn: &mut Turn, person: PersonId, config: &Config) {
     }
     if changed || leaves || joins {
         turn.made.members.push(person);
+    }
+    if role != before {
+        turn.audit_role(person, before, role);
     }
     note_size(turn, person, counted_before);
 }

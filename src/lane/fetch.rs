@@ -92,6 +92,11 @@ async fn ask(
             let by = TransferBy::Id(*id);
             store.transfer(community, &by).await.map(Fetched::Transfer)
         }
+        Need::Export(person) => {
+            let found = store.export(*person).await?;
+            Ok(Fetched::Export(crate::store::counted(&found.unwrap_or_default())))
+        }
+        Need::AuditHead => store.audit_head().await.map(Fetched::AuditHead),
         Need::Packet(id) => store.packet(community, *id).await.map(Fetched::Packet),
         Need::DoubtfulDeliveries => {
             let doubtful = DeliveryQuery::of(DeliveryState::Unknown, DOUBTFUL_MAX);

@@ -6,6 +6,7 @@
 //! state, loads what the database has, and runs the lost turns again one by one.
 
 mod begin;
+mod erase;
 mod fetch;
 mod notices;
 mod recover;
@@ -28,9 +29,10 @@ use crate::id::{CommunityId, TimerId};
 use crate::intake::pressure::Pressure;
 use crate::planted::{self, Point};
 use crate::script::protocol::{Answer, Done, ScriptHost, Work};
-use crate::store::{CommunityRow, EventRow, GroupRow, Store, StoreError};
+use crate::store::{CommunityRow, EventRow, ForgetRow, GroupRow, Store, StoreError};
 use crate::turn::{Fetched, LocalTimes, Need, Turn, World};
 use crate::value::Value;
+use erase::Erasures;
 
 /// An accepted event on its way into a lane.
 pub struct Arrival {
@@ -74,6 +76,10 @@ pub enum Message {
     Reload(Arc<Registry>, Arc<Config>),
     /// Events wait in these communities since the last process.
     Resume(Vec<CommunityId>),
+    /// Somebody is to be forgotten.
+    Erase(ForgetRow, Ticket),
+    /// The database has forgotten somebody, or could not.
+    Erased(ForgetRow, Result<(), StoreError>),
     /// The database knows more than memory does about this community.
     Forget(CommunityId),
     /// The bot stops: what has not begun is set aside in the database.
@@ -166,6 +172,7 @@ pub struct Lanes {
     setting_aside: bool,
     pressure: Pressure,
     local_times: LocalTimes,
+    erasures: Erasures,
 }
 
 /// Messages that are looked at together.
@@ -203,6 +210,7 @@ impl Lanes {
             setting_aside: false,
             pressure,
             local_times: LocalTimes::default(),
+            erasures: Erasures::default(),
         };
         (lanes, finished)
     }
@@ -227,6 +235,9 @@ impl Lanes {
             for done in answers.drain(..) {
                 self.answered(done);
             }
+            if self.erasures.is_holding() {
+                self.go_on_erasing();
+            }
             if !self.work.is_empty() {
                 let batch = std::mem::take(&mut self.work);
                 self.host.submit(batch, self.done.clone());
@@ -247,6 +258,8 @@ impl Lanes {
             Message::Reload(registry, config) => self.reload(registry, config),
             Message::Resume(communities) => self.resume(communities),
             Message::Forget(id) => self.forget(id),
+            Message::Erase(wish, ticket) => self.erase(wish, ticket),
+            Message::Erased(wish, result) => self.erased(wish, result),
             Message::SetAside => self.set_aside(),
         }
     }
@@ -255,6 +268,9 @@ impl Lanes {
         let mut touched = Vec::with_capacity(arrivals.len());
         for mut arrival in arrivals {
             let id = arrival.event.community;
+            if let Some((person, newcomer)) = self.world.renumbered(arrival.event.person) {
+                arrival.renumber(person, newcomer);
+            }
             let limit = self.config.limits.mailbox;
             let aside = self.setting_aside;
             let lane = self.lane(id);
@@ -293,8 +309,10 @@ impl Lanes {
 
     /// Lets a lane go on as far as it can.
     fn step(&mut self, id: CommunityId) {
+        let is_holding = self.erasures.is_holding();
         while let Some(lane) = self.lanes.get_mut(&id) {
             match &lane.phase {
+                Phase::Cold if is_holding && !lane.recovering => return,
                 Phase::Cold if lane.uncommitted == 0 && lane.has_work() => {
                     lane.phase = Phase::Loading;
                     let doubtful = std::mem::take(&mut lane.doubtful);
@@ -308,6 +326,7 @@ impl Lanes {
                     }
                 }
                 Phase::Ready(_) if lane.solo > 0 && lane.uncommitted > 0 => return,
+                Phase::Ready(_) if is_holding => return,
                 Phase::Ready(_) => {
                     if lane.queue.is_empty() {
                         self.unspill(id);

@@ -29,7 +29,7 @@ impl Lanes {
         self.tell(Notice { community: Some(community), text, is_problem: true });
     }
 
-    fn tell(&self, notice: Notice) {
+    pub(super) fn tell(&self, notice: Notice) {
         if self.commits.send(Item::notice(notice)).is_err() {
             tracing::debug!("the committer has stopped");
         }

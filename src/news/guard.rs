@@ -12,6 +12,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use url::{Host, Url};
 
 use crate::adapter::BoxFuture;
+use crate::planted::{self, Bug};
 
 /// Longest address, bytes.
 const URL_MAX: usize = 2048;
@@ -154,8 +155,13 @@ impl Guard {
             }
         };
         let (mut public, mut denied) = (Vec::new(), None);
+        let is_name = matches!(target.host, Host::Domain(_));
         for ip in found {
             let address = SocketAddr::new(ip, target.port);
+            if is_name && planted::has(Bug::LiteralAddressOnly) {
+                public.push(address);
+                continue;
+            }
             match self.admit(address) {
                 Ok(()) => public.push(address),
                 Err(what) => {

@@ -8,6 +8,7 @@ use super::{
     ScoreRow, StateRow, TimerRow, WarningRow,
 };
 use crate::clock::TimeMs;
+use crate::community::score::Day;
 use crate::id::{CommunityId, PersonId, ScriptName, TimerId};
 
 /// A community as it was last committed.
@@ -140,6 +141,57 @@ pub struct StoreHealth {
     pub left_undone: i64,
     /// Communities whose ledger is frozen.
     pub frozen: i64,
+}
+
+/// What is old: everything before these times is forgotten.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Old {
+    /// Texts of messages.
+    pub texts: TimeMs,
+    /// What a turn did, and what was sent.
+    pub bodies: TimeMs,
+    /// Payloads of the audit log.
+    pub audit: TimeMs,
+    /// Keys of events, and ended deliveries.
+    pub keys: TimeMs,
+    /// Who answered or liked whom.
+    pub relations: Day,
+}
+
+impl Old {
+    /// The same for everything.
+    pub fn all_before(at: TimeMs) -> Self {
+        Self { texts: at, bodies: at, audit: at, keys: at, relations: at.div_euclid(86_400_000) }
+    }
+}
+
+/// Rows of an export by table, and `words`: messages whose text is kept.
+pub fn counted(export: &serde_json::Value) -> Vec<(String, i64)> {
+    let Some(tables) = export.as_object() else { return Vec::new() };
+    let rows = |table: &serde_json::Value| table.as_array().map_or(0, Vec::len) as i64;
+    let mut counts: Vec<(String, i64)> =
+        tables.iter().map(|(name, table)| (name.clone(), rows(table))).collect();
+    let events = tables.get("event").and_then(serde_json::Value::as_array);
+    let is_kept =
+        |event: &&serde_json::Value| event.get("text").is_some_and(|text| !text.is_null());
+    let words = events.map_or(0, |events| events.iter().filter(is_kept).count());
+    counts.push(("words".to_owned(), words as i64));
+    counts
+}
+
+/// A line of the audit log, to be read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct AuditLine {
+    /// Its number.
+    pub n: i64,
+    /// When, Unix ms.
+    pub at: TimeMs,
+    /// Who decided.
+    pub actor: String,
+    /// What was done.
+    pub action: String,
+    /// The rest; `None` once erased.
+    pub payload: Option<super::chain::Payload>,
 }
 
 /// Result of a check of the ledger.

@@ -7,12 +7,16 @@
 mod answers;
 mod delivery_rows;
 mod ledger_rows;
+mod audit_rows;
+pub mod chain;
+pub mod scrub;
 mod news_rows;
 mod rows;
 mod score_rows;
 pub mod sqlite;
 
 pub use answers::*;
+pub use audit_rows::*;
 pub use delivery_rows::*;
 pub use ledger_rows::*;
 pub use news_rows::*;
@@ -26,6 +30,8 @@ use crate::clock::TimeMs;
 use crate::community::score::{Day, Facts};
 use crate::effect::{Delivery, Destination};
 use crate::id::{CommunityId, PersonId, Ref, ScriptName};
+use chain::{ChainReport, Head};
+use serde_json::Value;
 
 /// What went wrong in the store, by what can be done about it.
 #[derive(Debug, thiserror::Error)]
@@ -56,6 +62,8 @@ pub enum Write {
     Deliver(Box<Delivery>),
     /// What became of a delivery.
     Settle(Settlement),
+    /// A line of the audit log about something that no turn did.
+    Audit(Box<AuditRow>),
 }
 
 /// A database.
@@ -181,13 +189,8 @@ pub trait Store: Send + Sync {
         platform: &'a str,
     ) -> BoxFuture<'a, Result<Option<TimeMs>, StoreError>>;
 
-    /// Forgets texts older than `texts_before` and bodies and keys older than `keys_before`.
-    /// Returns how many rows were touched.
-    fn housekeep(
-        &self,
-        texts_before: TimeMs,
-        keys_before: TimeMs,
-    ) -> BoxFuture<'_, Result<u64, StoreError>>;
+    /// Forgets what is older than it may be. Returns how many rows were touched.
+    fn housekeep<'a>(&'a self, old: &'a Old) -> BoxFuture<'a, Result<u64, StoreError>>;
 
     /// Timers of these scripts, except those of one name.
     fn timers_of<'a>(
@@ -214,6 +217,32 @@ pub trait Store: Send + Sync {
         source: &'a NewsSourceRow,
         items: Option<&'a [NewsItemRow]>,
     ) -> BoxFuture<'a, Result<(), StoreError>>;
+
+    /// Checks the chain of the audit log; `known` is a head that was written down earlier.
+    fn verify_audit(&self, known: Option<Head>) -> BoxFuture<'_, Result<ChainReport, StoreError>>;
+
+    /// The latest lines of the audit log, the last one first.
+    fn audit_log(&self, take: i64) -> BoxFuture<'_, Result<Vec<AuditLine>, StoreError>>;
+
+    /// The head of the audit log.
+    fn audit_head(&self) -> BoxFuture<'_, Result<Head, StoreError>>;
+
+    /// Everything that is kept of a person, as JSON; `None` where she is not known.
+    fn export(&self, person: PersonId) -> BoxFuture<'_, Result<Option<Value>, StoreError>>;
+
+    /// Makes a person a number without account, names or words, in one transaction with the line
+    /// that says so. Deliveries under way keep their rows, so that their outcomes find them.
+    fn forget<'a>(
+        &'a self,
+        wish: &'a ForgetRow,
+        line: &'a AuditRow,
+    ) -> BoxFuture<'a, Result<(), StoreError>>;
+
+    /// Wishes to be forgotten that are not done.
+    fn forgetting(&self) -> BoxFuture<'_, Result<Vec<ForgetRow>, StoreError>>;
+
+    /// Takes what was deleted out of the file itself.
+    fn compact(&self) -> BoxFuture<'_, Result<(), StoreError>>;
 
     /// What waits, was set aside, or could not be delivered since then.
     fn health(&self, since: TimeMs) -> BoxFuture<'_, Result<StoreHealth, StoreError>>;

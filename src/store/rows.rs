@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::{LedgerRows, ScoreRows};
+use super::{AuditRow, ForgetRow, LedgerRows, ScoreRows};
 use crate::clock::TimeMs;
 use crate::community::score::Mark;
 use crate::effect::{Delivery, DeliveryState};
@@ -65,6 +65,8 @@ pub struct TurnRows {
     pub decisions: Vec<DecisionRow>,
     /// Lines of the audit log.
     pub audit: Vec<AuditRow>,
+    /// Who asked to be forgotten.
+    pub forgets: Vec<ForgetRow>,
     /// What the turn says about scores.
     pub scores: ScoreRows,
     /// What it says about the ledger beside accounts and transfers.
@@ -99,6 +101,7 @@ impl TurnRows {
             deliveries: Vec::new(),
             decisions: Vec::new(),
             audit: Vec::new(),
+            forgets: Vec::new(),
             scores: ScoreRows::default(),
             ledger: LedgerRows::default(),
         }
@@ -461,25 +464,6 @@ pub struct RoutineRow {
     pub author: Option<PersonId>,
     /// When, Unix ms.
     pub at: TimeMs,
-}
-
-/// A line of the audit log.
-#[derive(Clone, Debug, Serialize)]
-pub struct AuditRow {
-    /// The turn.
-    pub event: EventId,
-    /// Whose.
-    pub community: CommunityId,
-    /// When.
-    pub at: TimeMs,
-    /// Who decided: a script with its revision, or a person.
-    pub actor: String,
-    /// What was done.
-    pub action: String,
-    /// To whom or what.
-    pub object: String,
-    /// Why.
-    pub detail: String,
 }
 
 /// What became of a delivery.

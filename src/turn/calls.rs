@@ -58,6 +58,11 @@ pub(super) fn answer(turn: &mut Turn, name: &str, args: &[Value]) -> Answer {
         "news::mark" => turn.news_mark(&args),
         "news::sources" => Ok(turn.news_sources()),
         "news::editors" => Ok(turn.news_editors()),
+        "privacy::days" => Ok(turn.privacy_days()),
+        "privacy::kept" => turn.privacy_export(),
+        "privacy::forget" => turn.privacy_forget(),
+        "privacy::forget_words" => turn.privacy_forget_words(),
+        "privacy::audit_head" => turn.privacy_audit_head(),
         "help::list" => Ok(turn.help_list()),
         _ => Err(Stop::Wrong(format!("the host does not know `{name}`"))),
     }

@@ -9,7 +9,7 @@ use crate::event::plain_text;
 use crate::id::{DeliveryId, PersonId};
 use crate::refusal::Refusal;
 use crate::routine::zone;
-use crate::store::{AuditRow, DecisionRow};
+use crate::store::DecisionRow;
 use crate::value::{Role, Value};
 
 /// Messages that are shown, and decided about, at once.
@@ -67,18 +67,10 @@ impl Turn {
         if let (Some(DeliveryId(id)), true) = (wanted, ids.is_empty()) {
             return Err(none_of(&id.to_string()));
         }
-        let by = self.name_of(person);
+        let by = format!("person:{person}");
         for id in &ids {
             self.made.decisions.push(decision(*id, &by));
-            self.made.audit.push(AuditRow {
-                event: self.event.id,
-                community: self.community.id,
-                at: self.now,
-                actor: by.clone(),
-                action: action.to_owned(),
-                object: id.0.to_string(),
-                detail: String::new(),
-            });
+            self.audit_by(person, action, id.0.to_string(), String::new());
         }
         Ok(Value::Int(i64::try_from(ids.len()).unwrap_or(i64::MAX)))
     }

@@ -7,7 +7,7 @@ use crate::effect::{Call, Destination, Effect};
 use crate::event::{Element, EventKind};
 use crate::id::{GroupId, PersonId, Ref, ScriptName};
 use crate::report::Line;
-use crate::store::{AuditRow, TimerRow, WarningRow};
+use crate::store::{TimerRow, WarningRow};
 use crate::value::Role;
 
 /// Longest life of a mute, ms: 30 days, the longest that platforms take.
@@ -51,6 +51,8 @@ impl Turn {
         if let Some(person) = self.punished(script, &effect) {
             self.check_immunity(person)?;
         }
+        self.check_caller(&effect)?;
+        self.count_removal(&effect)?;
         let line = self.line_of(&effect);
         match effect {
             Effect::Reply { content, private } => {
@@ -77,7 +79,7 @@ impl Turn {
                 let message = self.message_id()?;
                 let to = self.destination(None)?;
                 self.deliver(Some(script), to, Call::Delete { message: message.clone() })?;
-                self.audit(script, "delete", message, reason);
+                self.audit(script, "delete", self.event.person, message, reason);
                 self.is_deleted = true;
             }
             Effect::React { emoji } => {
@@ -180,7 +182,7 @@ impl Turn {
         let object = member.reference.clone();
         let to = self.destination(None)?;
         self.deliver(Some(script), to, call(object.clone()))?;
-        self.audit(script, action, object.to_string(), reason);
+        self.audit(script, action, Some(person), object.to_string(), reason);
         Ok(())
     }
 
@@ -199,7 +201,7 @@ impl Turn {
         let object = self.actor_ref().map_or_else(String::new, |id| id.to_string());
         let action = if yes { "approve" } else { "deny" };
         self.deliver(Some(script), to, Call::Admit { token, yes, reason: reason.clone() })?;
-        self.audit(script, action, object, reason);
+        self.audit(script, action, self.event.person, object, reason);
         Ok(())
     }
 
@@ -218,7 +220,7 @@ impl Turn {
             script: script.to_string(),
             at: self.now,
         });
-        self.audit(script, "warn", object, reason);
+        self.audit(script, "warn", Some(person), object, reason);
     }
 
     pub(super) fn tag(&mut self, person: PersonId, tag: String, add: bool) -> Result<(), Skip> {
@@ -267,25 +269,6 @@ impl Turn {
             data,
         });
         Ok(())
-    }
-
-    pub(super) fn audit(
-        &mut self,
-        script: &ScriptName,
-        action: &str,
-        object: String,
-        detail: String,
-    ) {
-        let revision = self.plan.manifest(script).map_or("", |m| m.revision.as_str());
-        self.made.audit.push(AuditRow {
-            event: self.event.id,
-            community: self.community.id,
-            at: self.now,
-            actor: format!("{script}@{revision}"),
-            action: action.to_owned(),
-            object,
-            detail,
-        });
     }
 
     /// Where a post goes: a routine's to all groups that it is for.

@@ -124,7 +124,7 @@ impl Turn {
         let action = if has_entered { "core_fan_enters" } else { "core_fan_leaves" };
         let detail = format!("{why}, {} of 100, cut-offs {CUTOFFS_VERSION}", moved.score / POINT);
         let script = ScriptName::new(self.script());
-        self.audit(&script, action, object, detail);
+        self.audit(&script, action, Some(person), object, detail);
         if is_named && is_tagged {
             let (member, tag) = (self.name_of(person), TAG.to_owned());
             self.say_line(match moved.how {

@@ -20,6 +20,9 @@ use crate::value::{Value, ValueMap};
 /// Tag of members whose words are not kept in the archive; 别存我的消息 gives it.
 pub const NO_ARCHIVE: &str = "no-archive";
 
+/// Commands that were left undone are told at most this often, ms.
+const DROPPED_TOLD_MS: i64 = 60_000;
+
 /// A turn that is ready to commit.
 pub struct Finished {
     /// Its rows.
@@ -62,6 +65,7 @@ impl Turn {
             self.end_run(run, outcome, dispatch, &mut notices);
         }
         self.end_command(dispatch, &outcomes);
+        notices.append(&mut self.notices);
         self.score(dispatch);
         self.trim_packets();
         let lines = self.take_lines();
@@ -146,6 +150,9 @@ impl Turn {
         quiet: bool,
     ) {
         self.lines.push((run, Line::Refused { code: refusal.code.clone() }));
+        if refusal.code == "busy" && run.is_none() {
+            self.note_dropped();
+        }
         if silent || self.event.stale || ["busy", OVERLOADED].contains(&refusal.code.as_str()) {
             return;
         }
@@ -165,6 +172,24 @@ impl Turn {
             self.last_is_personal();
             self.lines.push((run, line));
         }
+    }
+
+    /// Commands beyond a member's rate are left undone in silence, and told once a minute.
+    fn note_dropped(&mut self) {
+        let dropped = &mut self.community.dropped;
+        dropped.count += 1;
+        if self.now - dropped.told_at < DROPPED_TOLD_MS {
+            return;
+        }
+        let (count, limits) = (dropped.count, self.world.limits());
+        (dropped.count, dropped.told_at) = (0, self.now);
+        let text = format!(
+            "limit `commands` ({} in {} s a member) was reached: {count} commands of members were \
+             left undone since this was told last",
+            limits.commands, limits.commands_period_s
+        );
+        let community = Some(self.community.id);
+        self.notices.push(Notice { community, text, is_problem: false });
     }
 
     /// Whether nobody but the actor need see an answer to this event.
@@ -324,6 +349,7 @@ impl Turn {
         rows.routines = made.routines;
         rows.decisions = made.decisions;
         rows.audit = made.audit;
+        rows.forgets = made.forgets;
         rows.scores.values = self.score_rows(made.scored);
         rows.scores.log = made.score_log;
         rows.scores.relations = made.relations;

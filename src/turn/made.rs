@@ -3,9 +3,9 @@
 use crate::id::{PersonId, TimerId};
 use crate::ledger::Transfer;
 use crate::store::{
-    AccountRow, AuditRow, CampaignRow, CheckinRow, CoreFanRow, DecisionRow, FanReviewRow, LotRow,
-    PacketRow, PostedRow, QuotaRow, RelationRow, RoutineRow, RuleAckRow, RuleVersionRow, RunRow,
-    ScoreEntryRow, ShareRow, StateRow, TimerRow, WarningRow,
+    AccountRow, AuditRow, CampaignRow, CheckinRow, CoreFanRow, DecisionRow, FanReviewRow,
+    ForgetRow, LotRow, PacketRow, PostedRow, QuotaRow, RelationRow, RoutineRow, RuleAckRow,
+    RuleVersionRow, RunRow, ScoreEntryRow, ShareRow, StateRow, TimerRow, WarningRow,
 };
 
 macro_rules! made {
@@ -75,6 +75,8 @@ made! {
     decisions: DecisionRow,
     /// Audit lines.
     audit: AuditRow,
+    /// Who asked to be forgotten.
+    forgets: ForgetRow,
     /// Members that changed.
     members: PersonId,
     /// Members whose messages were counted.

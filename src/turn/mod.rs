@@ -3,6 +3,7 @@
 //! A turn owns its community's state while it runs. Handlers act on that state through host
 //! calls, each handler inside a savepoint; what must be written is collected as rows on the way.
 
+mod audit;
 mod calls;
 mod campaigns;
 mod checkin;
@@ -20,6 +21,8 @@ mod packets;
 mod packet_view;
 mod points;
 mod reverse;
+mod privacy;
+mod removals;
 mod routine_calls;
 mod routines;
 mod rules;
@@ -91,6 +94,10 @@ pub enum Need {
     SlotOf(String),
     /// Messages of the community of which nobody knows whether they arrived.
     DoubtfulDeliveries,
+    /// How much is kept of a person.
+    Export(PersonId),
+    /// The head of the audit log.
+    AuditHead,
 }
 
 /// The answer to a [`Need`].
@@ -110,6 +117,10 @@ pub enum Fetched {
     SlotOf(Option<String>),
     /// Deliveries.
     Deliveries(Vec<Delivery>),
+    /// Rows by table.
+    Export(Vec<(String, i64)>),
+    /// The head.
+    AuditHead(crate::store::chain::Head),
 }
 
 /// Why a host call does not simply answer.

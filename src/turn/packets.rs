@@ -236,7 +236,7 @@ impl Turn {
             self.notices.push(notice);
         }
         let script = ScriptName::new(self.script());
-        self.audit(&script, "flag", person.to_string(), text);
+        self.audit(&script, "flag", Some(person), person.to_string(), text);
     }
 
     pub(super) fn packet_refund(&mut self, args: &Args<'_>) -> Answer {

@@ -39,7 +39,7 @@ impl Turn {
             expires_at,
             ..Posting::new(from, AccountKey::Member(person), amount, key)
         };
-        Ok(self.post(posting)?.is_some().into())
+        Ok(self.move_points(posting)?.is_some().into())
     }
 
     pub(super) fn points_spend(&mut self, args: &Args<'_>) -> Answer {
@@ -48,7 +48,7 @@ impl Turn {
         let reason = args.text(2)?.to_owned();
         let (from, to) = (AccountKey::Member(person), AccountKey::Burn);
         let posting = Posting { reason, ..Posting::new(from, to, amount, key) };
-        Ok(self.post(posting)?.is_some().into())
+        Ok(self.move_points(posting)?.is_some().into())
     }
 
     pub(super) fn points_transfer(&mut self, args: &Args<'_>) -> Answer {
@@ -58,7 +58,7 @@ impl Turn {
         let reason = args.text(3)?.to_owned();
         let (from, to) = (AccountKey::Member(from), AccountKey::Member(to));
         let posting = Posting { reason, ..Posting::new(from, to, amount, key) };
-        Ok(self.post(posting)?.is_some().into())
+        Ok(self.move_points(posting)?.is_some().into())
     }
 
     pub(super) fn points_hold(&mut self, args: &Args<'_>) -> Answer {
@@ -67,7 +67,7 @@ impl Turn {
         let reason = args.text(2)?.to_owned();
         let (from, to) = (AccountKey::Member(person), AccountKey::Burn);
         let posting = Posting { reason, pending: true, ..Posting::new(from, to, amount, key) };
-        Ok(self.post(posting)?.map_or(Value::Unit, |id| id.0.into()))
+        Ok(self.move_points(posting)?.map_or(Value::Unit, |id| id.0.into()))
     }
 
     pub(super) fn points_end_hold(&mut self, args: &Args<'_>, settle: bool) -> Answer {
@@ -195,6 +195,19 @@ impl Turn {
             return Err(Refusal::new("ledger_frozen").into());
         }
         Ok(())
+    }
+
+    /// A transfer that a script asked for; one by somebody's command has a line in the audit log.
+    fn move_points(&mut self, posting: Posting) -> Result<Option<TransferId>, Stop> {
+        let Posting { debit, credit, amount, reason, .. } = posting.clone();
+        let done = self.post(posting)?;
+        // What members earn by themselves is in the ledger with its cause.
+        let is_earned = debit == AccountKey::Mint
+            && self.event.person.map(AccountKey::Member) == Some(credit.clone());
+        if done.is_some() && !is_earned && self.is_command() {
+            self.audit_points((&debit, &credit), amount, &reason);
+        }
+        Ok(done)
     }
 
     /// Makes a transfer; `None` where the same key made the same one before.

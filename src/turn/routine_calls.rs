@@ -7,7 +7,7 @@ use crate::dispatch::ROUTINES;
 use crate::refusal::Refusal;
 use crate::routine::spoken;
 use crate::routine::{Routine, zone};
-use crate::store::{AuditRow, RoutineRow};
+use crate::store::RoutineRow;
 use crate::value::{Role, Value};
 
 /// Routines of one community that were made by command.
@@ -124,15 +124,7 @@ impl Turn {
     }
 
     fn note_routine(&mut self, person: crate::id::PersonId, action: &str, name: &str, cron: &str) {
-        self.made.audit.push(AuditRow {
-            event: self.event.id,
-            community: self.community.id,
-            at: self.now,
-            actor: self.name_of(person),
-            action: action.to_owned(),
-            object: name.to_owned(),
-            detail: cron.to_owned(),
-        });
+        self.audit_by(person, action, name.to_owned(), cron.to_owned());
     }
 
     fn next_times(&self, cron: &crate::routine::Cron) -> Value {

@@ -4,7 +4,7 @@ use super::calls::Args;
 use super::{Stop, Turn, Undo};
 use crate::community::Rules;
 use crate::refusal::Refusal;
-use crate::store::{AuditRow, RuleAckRow, RuleVersionRow};
+use crate::store::{RuleAckRow, RuleVersionRow};
 use crate::value::Value;
 
 /// Longest text of a group's rules, characters.
@@ -42,15 +42,7 @@ impl Turn {
             author: Some(person),
             at: self.now,
         });
-        self.made.audit.push(AuditRow {
-            event: self.event.id,
-            community,
-            at: self.now,
-            actor: self.name_of(person),
-            action: "rules.set".to_owned(),
-            object: format!("version {version}"),
-            detail: String::new(),
-        });
+        self.audit_by(person, "rules.set", format!("version {version}"), String::new());
         Ok(version.into())
     }
 

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use crate::adapter::{Adapter, Capabilities};
 use crate::clock::TimeMs;
-use crate::config::Limits;
+use crate::config::{Limits, PrivacyConfig};
 use crate::event::Element;
 use crate::id::{
     AccountId, CommunityId, DeliveryId, EventId, GroupId, PacketId, PersonId, Ref, TimerId,
@@ -35,6 +35,10 @@ pub struct World {
     pub frozen: RwLock<BTreeSet<CommunityId>>,
     /// News, for who asks.
     pub desk: Arc<Desk>,
+    /// How long what is kept.
+    pub privacy: RwLock<Arc<PrivacyConfig>>,
+    /// Persons who were forgotten, each with the number under which she would be a newcomer.
+    pub forgotten: RwLock<HashMap<PersonId, PersonId>>,
     /// Source of all chance; never leaves this process.
     pub secret: [u8; 32],
     /// When the database was restored from a backup: what happened before may have been handled
@@ -91,6 +95,46 @@ impl World {
     /// Lets nothing move in this ledger; whether it did before.
     pub fn freeze(&self, community: CommunityId) -> bool {
         self.frozen.write().unwrap_or_else(PoisonError::into_inner).insert(community)
+    }
+
+    /// What hides the payload of a line of the audit log once it is erased.
+    pub fn audit_salt(&self, event: EventId, line: usize) -> [u8; 16] {
+        self.salt(&[&event.0.to_be_bytes(), &line.to_be_bytes()])
+    }
+
+    /// The same for a line that no turn wrote, from what it says.
+    pub fn salt(&self, parts: &[&[u8]]) -> [u8; 16] {
+        let mut hash = Sha256::new();
+        hash.update(self.secret);
+        hash.update(b"audit");
+        parts.iter().for_each(|part| hash.update(part));
+        let mut salt = [0; 16];
+        salt.copy_from_slice(&hash.finalize()[..16]);
+        salt
+    }
+
+    /// The number under which somebody who was forgotten would be a newcomer.
+    pub fn renumber(&self, person: PersonId) -> PersonId {
+        let newcomer = self.numbers.person();
+        self.forgotten.write().expect("numbers are only added").insert(person, newcomer);
+        newcomer
+    }
+
+    /// The person, if she was forgotten, with her number since then.
+    pub fn renumbered(&self, person: Option<PersonId>) -> Option<(PersonId, PersonId)> {
+        let person = person?;
+        let forgotten = self.forgotten.read().expect("numbers are only added");
+        let mut newcomer = *forgotten.get(&person)?;
+        // She may have come back and left again.
+        while let Some(next) = forgotten.get(&newcomer) {
+            newcomer = *next;
+        }
+        Some((person, newcomer))
+    }
+
+    /// What is kept how long.
+    pub fn privacy(&self) -> Arc<PrivacyConfig> {
+        self.privacy.read().expect("the settings are only replaced whole").clone()
     }
 
     /// The limits in force.

@@ -43,6 +43,8 @@ pub static STARTER: &[(&str, &str)] = shipped![
     "scripts/points.chat",
     "scripts/points.rhai",
     "scripts/points_expiry.chat",
+    "scripts/privacy.chat",
+    "scripts/privacy.rhai",
     "scripts/red_packet.chat",
     "scripts/red_packet.rhai",
     "scripts/red_packet_delay.chat",

@@ -6,6 +6,8 @@ mod world;
 mod addresses;
 mod bombs;
 mod desk;
+#[cfg(feature = "planted")]
+mod planted;
 mod server;
 mod shapes;
 mod web;

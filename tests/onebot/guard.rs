@@ -106,7 +106,9 @@ async fn no_bit_of_a_signed_event_can_be_changed() {
     let right = sign("hunter2", &body);
     let mut connection = Connection::open(port).await;
     let mut refused = 0;
-    for n in 0..10_000 {
+    let mut n = 0;
+    while refused < 10_000 {
+        n += 1;
         // Bits of the body and of the signature, in an order that reaches both.
         let bit = n * 7919 % ((body.len() + right.len()) * 8);
         let (mut body, mut signature) = (body.clone(), right.clone().into_bytes());
@@ -126,7 +128,6 @@ async fn no_bit_of_a_signed_event_can_be_changed() {
         assert_eq!(status, 403, "bit {bit}");
         refused += 1;
     }
-    assert!(refused > 9_000, "only {refused} were tried");
     assert_eq!(rig.dropped(Dropped::Refused), refused);
     assert!(rig.inbox.events().is_empty());
     // The token is no substitute where there is a key for signatures.

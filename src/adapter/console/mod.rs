@@ -31,7 +31,7 @@ pub use decode::decode;
 pub use plain::{plain, plain_line};
 pub use room::{Guest, HOME, Room, check_name};
 pub use span::{parse_span, show_span};
-pub use terminal::{Terminal, TerminalSettings};
+pub use terminal::{Terminal, TerminalSettings, history};
 pub use typed::{Misread, Pointer, Spot, Typed, command, named};
 
 /// People who are there at the start, so that there is somebody to give points to.

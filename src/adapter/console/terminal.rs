@@ -67,6 +67,11 @@ impl TerminalSettings {
     }
 }
 
+/// File of the history of typed lines in the data folder.
+pub fn history(data: &Path) -> PathBuf {
+    data.join("console-history")
+}
+
 /// A terminal with somebody before it.
 pub struct Terminal {
     settings: TerminalSettings,
@@ -148,7 +153,7 @@ impl Terminal {
 
     /// File of the history of typed lines.
     pub fn history(&self) -> Option<PathBuf> {
-        Some(self.settings.data.as_ref()?.join("console-history"))
+        Some(history(self.settings.data.as_ref()?))
     }
 
     /// Lets time pass, keeps the offset and wakes who waits for timers; says how far ahead the

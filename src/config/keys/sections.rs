@@ -244,19 +244,30 @@ pub static NEWS: &[Key<NewsConfig>] = &[Key {
     },
 }];
 
-/// `[privacy]`
-pub static PRIVACY: &[Key<PrivacyConfig>] = &[Key {
-    doc: doc(
-        "privacy",
-        "archive_days",
-        Kind::Int { min: 0, max: 3650 },
-        Applies::Live,
-        "Days that the text of messages is kept; 0 keeps none.",
-    ),
-    get: |of| Some(KeyValue::Int(of.archive_days.into())),
-    set: |of, value| {
-        if let KeyValue::Int(days) = value {
-            of.archive_days = days.try_into().unwrap_or(of.archive_days);
+/// A key of days.
+macro_rules! days {
+    ($name:literal, $field:ident, $min:literal, $about:literal) => {
+        Key {
+            doc: doc("privacy", $name, Kind::Int { min: $min, max: 3650 }, Applies::Live, $about),
+            get: |of| Some(KeyValue::Int(of.$field.into())),
+            set: |of, value| {
+                if let KeyValue::Int(days) = value {
+                    of.$field = days.try_into().unwrap_or(of.$field);
+                }
+            },
         }
-    },
-}];
+    };
+}
+
+/// `[privacy]`
+pub static PRIVACY: &[Key<PrivacyConfig>] = &[
+    days!("archive_days", archive_days, 0, "Days that the text of messages is kept; 0 keeps none."),
+    days!(
+        "body_days",
+        body_days,
+        1,
+        "Days that what a message led to, and what was sent, is kept in full."
+    ),
+    days!("audit_days", audit_days, 1, "Days that lines of the audit log keep names and reasons."),
+    days!("log_days", log_days, 1, "Days of the log file."),
+];

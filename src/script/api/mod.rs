@@ -20,6 +20,7 @@ mod help;
 mod member;
 mod news;
 mod points;
+mod privacy;
 mod red_packet;
 mod register;
 mod routine;
@@ -297,7 +298,7 @@ pub(super) struct Chapter {
 }
 
 /// The table.
-pub(super) static TABLE: [Chapter; 20] = [
+pub(super) static TABLE: [Chapter; 21] = [
     Chapter { title: "Registration: top level only", rows: register::ROWS },
     Chapter { title: "The event of a handler", rows: event::ROWS },
     Chapter { title: "Verbs of an event", rows: verbs::ROWS },
@@ -317,6 +318,7 @@ pub(super) static TABLE: [Chapter; 20] = [
     Chapter { title: "state", rows: state::ROWS },
     Chapter { title: "words", rows: words::ROWS },
     Chapter { title: "news", rows: news::ROWS },
+    Chapter { title: "privacy", rows: privacy::ROWS },
     Chapter { title: "help", rows: help::ROWS },
 ];
 

@@ -4,21 +4,22 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde::Serialize;
+use sqlx::Connection;
 use sqlx::sqlite::SqliteConnection;
-use sqlx::{Connection, Row};
 
 use super::accounts::BotAccounts;
+use super::audit::Chain;
 use super::bulk::Bound;
 use super::score::entry_cells;
 use super::sql::{DELIVERY, EVENT, FIRST, LAST, SETTLE, TOUCH, TRIP};
 use super::tally::{Count, Key, Tallies, bind_touch};
 use super::{begin, codes, failure};
-use crate::clock::TimeMs;
 use crate::effect::{Call, Delivery, Destination};
 use crate::id::CommunityId;
 use crate::ledger::Transfer;
 use crate::planted::{self, Point};
-use crate::store::{MemberRow, Settlement, StoreError, TurnRows, Write};
+use crate::store::chain::ChainRow;
+use crate::store::{AuditRow, MemberRow, Settlement, StoreError, TurnRows, Write};
 
 const DAY_MS: i64 = 24 * 3600 * 1000;
 
@@ -27,15 +28,23 @@ pub(super) async fn commit(
     connection: &mut SqliteConnection,
     accounts: &BotAccounts,
     tallies: &Tallies,
+    chain: &Chain,
     batch: &[Write],
 ) -> Result<(), StoreError> {
-    let parts = Parts::of(batch);
+    let mut parts = Parts::of(batch);
     let step = tallies.step(&parts.turns);
     if !step.rows.is_empty() {
         planted::reach(Point::BeforeCounts);
     }
-    write(connection, accounts, &parts, &step.rows).await?;
+    let (lines, head) = chain.link(connection, &parts.audit).await?;
+    parts.lines = lines;
+    if let Err(error) = write(connection, accounts, &parts, &step.rows).await {
+        // Whether it is in the file is seen there before the next line.
+        chain.lost();
+        return Err(error);
+    }
     tallies.committed(step);
+    chain.committed(head);
     Ok(())
 }
 
@@ -91,6 +100,9 @@ struct Parts<'a> {
     turns: Vec<&'a TurnRows>,
     deliveries: Vec<&'a Delivery>,
     settled: Vec<&'a Settlement>,
+    audit: Vec<&'a AuditRow>,
+    /// The same, as links of the chain.
+    lines: Vec<ChainRow>,
 }
 
 impl<'a> Parts<'a> {
@@ -99,15 +111,19 @@ impl<'a> Parts<'a> {
             turns: Vec::with_capacity(batch.len()),
             deliveries: Vec::new(),
             settled: Vec::new(),
+            audit: Vec::new(),
+            lines: Vec::new(),
         };
         for write in batch {
             match write {
                 Write::Turn(turn) => {
                     parts.deliveries.extend(&turn.deliveries);
+                    parts.audit.extend(&turn.audit);
                     parts.turns.push(turn);
                 }
                 Write::Deliver(delivery) => parts.deliveries.push(delivery),
                 Write::Settle(settlement) => parts.settled.push(settlement),
+                Write::Audit(line) => parts.audit.push(line),
             }
         }
         parts
@@ -150,7 +166,8 @@ impl<'a> Parts<'a> {
             json(turns.iter().flat_map(|turn| &turn.runs)),
             json(turns.iter().flat_map(|turn| &turn.routines)),
             json(turns.iter().flat_map(|turn| &turn.routines)),
-            json(turns.iter().flat_map(|turn| &turn.audit)),
+            json(self.lines.iter()),
+            json(turns.iter().flat_map(|turn| &turn.forgets)),
             json(turns.iter().flat_map(|turn| &turn.scores.values)),
             json(turns.iter().flat_map(|turn| &turn.scores.log).map(entry_cells)),
             json(turns.iter().flat_map(|turn| &turn.scores.relations)),
@@ -178,7 +195,7 @@ pub(super) fn ledgers_of(batch: &[Write]) -> BTreeSet<CommunityId> {
             let counts = !rows.ledger.quotas.is_empty() || !rows.scores.log.is_empty();
             (moves || counts).then_some(rows.event.community)
         }
-        Write::Deliver(_) | Write::Settle(_) => None,
+        Write::Deliver(_) | Write::Settle(_) | Write::Audit(_) => None,
     };
     batch.iter().filter_map(touches).collect()
 }
@@ -313,63 +330,4 @@ pub(super) fn destination(to: &Destination) -> String {
         Destination::Group(id) => id.to_string(),
         Destination::Direct(id) => format!("@{id}"),
     }
-}
-
-/// Forgets what is older than it needs to be. Events are numbered in the order in which they were
-/// received, so that a time is a number.
-pub(super) async fn housekeep(
-    connection: &mut SqliteConnection,
-    texts_before: TimeMs,
-    keys_before: TimeMs,
-) -> Result<u64, StoreError> {
-    let texts = first_event_since(connection, texts_before).await?;
-    let keys = first_event_since(connection, keys_before).await?;
-    let mut transaction = connection.begin_with(begin()).await.map_err(failure)?;
-    let mut touched = 0;
-    for (sql, before) in [
-        (
-            "UPDATE event SET text = NULL, body = NULL WHERE id < $1 AND state <> 1
-            AND (text IS NOT NULL OR body IS NOT NULL)",
-            texts,
-        ),
-        (
-            "DELETE FROM delivery WHERE expires_at < $1
-            AND state IN('sent','failed','skipped','unknown')",
-            keys_before,
-        ),
-        ("DELETE FROM routine_run WHERE event < $1", keys),
-        (
-            "DELETE FROM event WHERE id < $1 AND state = 0
-            AND NOT EXISTS(SELECT 1 FROM ledger_transfer t WHERE t.event = event.id)",
-            keys,
-        ),
-    ] {
-        let done = sqlx::query(sql).bind(before).execute(&mut *transaction).await;
-        touched += done.map_err(failure)?.rows_affected();
-    }
-    transaction.commit().await.map_err(failure)?;
-    Ok(touched)
-}
-
-/// The number of the first event that was received at or after a time; one beyond the last where
-/// there is none.
-async fn first_event_since(
-    connection: &mut SqliteConnection,
-    since: TimeMs,
-) -> Result<i64, StoreError> {
-    let ends = "SELECT coalesce(min(id), 1), coalesce(max(id), 0) + 1 FROM event";
-    let row = sqlx::query(ends).fetch_one(&mut *connection).await.map_err(failure)?;
-    let (mut low, mut high): (i64, i64) = (row.get(0), row.get(1));
-    while low < high {
-        let middle = low + (high - low) / 2;
-        let sql = "SELECT received_at FROM event WHERE id >= $1 ORDER BY id LIMIT 1";
-        let found = sqlx::query(sql).bind(middle).fetch_optional(&mut *connection).await;
-        let is_before = found.map_err(failure)?.is_some_and(|row| row.get::<i64, _>(0) < since);
-        if is_before {
-            low = middle + 1;
-        } else {
-            high = middle;
-        }
-    }
-    Ok(low)
 }

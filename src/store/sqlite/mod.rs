@@ -2,13 +2,16 @@
 //! anybody hears of it.
 
 mod accounts;
+mod audit;
 mod bulk;
 mod checkpoint;
 mod codes;
 mod commit;
 mod delivery;
 mod file;
+mod forget;
 mod health;
+mod keep;
 mod ledger;
 mod news;
 mod read;
@@ -24,22 +27,26 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use serde_json::Value;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions, Row};
 use tokio::sync::{Mutex, MutexGuard, OnceCell};
 
 use accounts::BotAccounts;
+use audit::Chain;
 use checkpoint::Checkpoints;
 use file::{folder_of, free_bytes, lock, refuse_foreign_log, restrict};
 use tally::Tallies;
 
+use super::chain::{ChainReport, Head};
 use super::{
-    CommunityRows, DecisionRow, DeliveryCount, DeliveryQuery, DueTimer, EventRow, FreezeRow,
-    LedgerAudit, LedgerDump, NewsItemRow, NewsRows, NewsSourceRow, PacketRows, PointsEntry,
-    Restored, RoutineRow, RoutineTimer, RunOutcome, ScoreEntryRow, Start, Store, StoreError,
-    StoreHealth, StoredTransfer, TransferBy, Verification, Write,
+    AuditLine, AuditRow, CommunityRows, DecisionRow, DeliveryCount, DeliveryQuery, DueTimer,
+    EventRow, ForgetRow, FreezeRow, LedgerAudit, LedgerDump, NewsItemRow, NewsRows, NewsSourceRow,
+    Old, PacketRows, PointsEntry, Restored, RoutineRow, RoutineTimer, RunOutcome, ScoreEntryRow,
+    Start, Store, StoreError, StoreHealth, StoredTransfer, TransferBy, Verification, Write,
 };
 use crate::adapter::BoxFuture;
 use crate::clock::TimeMs;
@@ -73,6 +80,9 @@ pub struct Sqlite {
     /// Opened for the first check.
     auditor: OnceCell<Mutex<SqliteConnection>>,
     hearer: Option<Hearer>,
+    chain: Chain,
+    /// Something was forgotten that may still lie in the file.
+    is_dirty: AtomicBool,
     /// Held as long as the store is open.
     _lock: Option<File>,
 }
@@ -106,6 +116,7 @@ impl Sqlite {
         let copier = connect(options.clone()).await?;
         let reader = Some(Mutex::new(connect(options.read_only(true)).await?));
         let accounts = BotAccounts::load(&mut writer).await?;
+        audit::adopt(&mut writer).await?;
         let tallies = Arc::new(Tallies::catch_up(&mut writer).await?);
         let writer = Arc::new(Mutex::new(writer));
         let checkpoints =
@@ -156,6 +167,7 @@ impl Sqlite {
         let options = SqliteConnectOptions::from_str("sqlite::memory:").map_err(failure)?;
         let mut writer = connect(options).await?;
         migrate(&mut writer).await?;
+        audit::adopt(&mut writer).await?;
         let writer = Arc::new(Mutex::new(writer));
         Ok(Self::on(writer, BotAccounts::default(), Arc::default(), None))
     }
@@ -177,8 +189,21 @@ impl Sqlite {
             path: None,
             auditor: OnceCell::new(),
             hearer: None,
+            chain: Chain::default(),
+            is_dirty: AtomicBool::new(false),
             _lock: lock,
         }
+    }
+
+    /// Writes the file anew without what was deleted. Nobody reads meanwhile.
+    async fn write_anew(&self, writer: &mut SqliteConnection) -> Result<(), StoreError> {
+        let _reader = match &self.reader {
+            Some(reader) => Some(reader.lock().await),
+            None => None,
+        };
+        forget::compact(writer).await?;
+        self.is_dirty.store(false, Ordering::SeqCst);
+        Ok(())
     }
 
     /// Checks the ledgers that a commit touched, right after it, and tells what does not hold: for
@@ -232,6 +257,8 @@ async fn connect(options: SqliteConnectOptions) -> Result<SqliteConnection, Stor
         .busy_timeout(Duration::from_secs(5))
         .statement_cache_capacity(128)
         .pragma("journal_size_limit", "67108864")
+        // What was deleted is written over at once.
+        .pragma("secure_delete", "ON")
         // 4 MiB of pages.
         .pragma("cache_size", "-4096")
         // Only where `checkpoint` does not get that far: 64 MiB of log.
@@ -296,7 +323,7 @@ impl Store for Sqlite {
     fn commit<'a>(&'a self, batch: &'a [Write]) -> BoxFuture<'a, Result<(), StoreError>> {
         Box::pin(async {
             let mut writer = self.writer.lock().await;
-            commit::commit(&mut writer, &self.accounts, &self.tallies, batch).await?;
+            commit::commit(&mut writer, &self.accounts, &self.tallies, &self.chain, batch).await?;
             if let Some(hearer) = &self.hearer {
                 for id in commit::ledgers_of(batch) {
                     let audit = verify::audit(&mut writer, id).await?;
@@ -443,20 +470,19 @@ impl Store for Sqlite {
         Box::pin(async { read::last_heard(&mut *self.reader().await, platform).await })
     }
 
-    fn housekeep(
-        &self,
-        texts_before: TimeMs,
-        keys_before: TimeMs,
-    ) -> BoxFuture<'_, Result<u64, StoreError>> {
+    fn housekeep<'a>(&'a self, old: &'a Old) -> BoxFuture<'a, Result<u64, StoreError>> {
         Box::pin(async move {
             let mut writer = self.writer.lock().await;
             // What the events still tell must not go with them.
             self.tallies.write_all(&mut writer).await?;
             planted::reach(Point::Housekeeping);
-            let touched = commit::housekeep(&mut writer, texts_before, keys_before).await?;
-            let posted_before = texts_before.min(keys_before) - POSTED_KEPT_MS;
-            let counts = ledger::forget(&mut writer, keys_before).await?;
-            Ok(touched + counts + news::forget(&mut writer, keys_before, posted_before).await?)
+            if self.is_dirty.load(Ordering::SeqCst) {
+                self.write_anew(&mut writer).await?;
+            }
+            let touched = keep::housekeep(&mut writer, old).await?;
+            let posted_before = old.texts.min(old.keys) - POSTED_KEPT_MS;
+            let counts = ledger::forget(&mut writer, old.keys).await?;
+            Ok(touched + counts + news::forget(&mut writer, old.keys, posted_before).await?)
         })
     }
 
@@ -490,6 +516,47 @@ impl Store for Sqlite {
         items: Option<&'a [NewsItemRow]>,
     ) -> BoxFuture<'a, Result<(), StoreError>> {
         Box::pin(async move { news::keep(&mut *self.writer.lock().await, source, items).await })
+    }
+
+    fn verify_audit(&self, known: Option<Head>) -> BoxFuture<'_, Result<ChainReport, StoreError>> {
+        Box::pin(async move { audit::verify(&mut *self.reader().await, known).await })
+    }
+
+    fn audit_log(&self, take: i64) -> BoxFuture<'_, Result<Vec<AuditLine>, StoreError>> {
+        Box::pin(async move { audit::last(&mut *self.reader().await, take).await })
+    }
+
+    fn audit_head(&self) -> BoxFuture<'_, Result<Head, StoreError>> {
+        Box::pin(async { audit::head(&mut *self.reader().await).await })
+    }
+
+    fn export(&self, person: PersonId) -> BoxFuture<'_, Result<Option<Value>, StoreError>> {
+        Box::pin(async move { forget::export(&mut *self.reader().await, person).await })
+    }
+
+    fn forget<'a>(
+        &'a self,
+        wish: &'a ForgetRow,
+        line: &'a AuditRow,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async move {
+            let mut writer = self.writer.lock().await;
+            // Counts of hers that wait would come back.
+            self.tallies.write_all(&mut writer).await?;
+            self.is_dirty.store(true, Ordering::SeqCst);
+            forget::forget(&mut writer, &self.chain, wish, line).await
+        })
+    }
+
+    fn forgetting(&self) -> BoxFuture<'_, Result<Vec<ForgetRow>, StoreError>> {
+        Box::pin(async { forget::forgetting(&mut *self.reader().await).await })
+    }
+
+    fn compact(&self) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(async {
+            let mut writer = self.writer.lock().await;
+            self.write_anew(&mut writer).await
+        })
     }
 
     fn health(&self, since: TimeMs) -> BoxFuture<'_, Result<StoreHealth, StoreError>> {
@@ -532,6 +599,11 @@ impl Store for Sqlite {
         Box::pin(async {
             // A failure loses nothing: the next start reads the log, and the events.
             let mut writer = self.writer.lock().await;
+            if self.is_dirty.load(Ordering::SeqCst)
+                && let Err(error) = self.write_anew(&mut writer).await
+            {
+                tracing::warn!(%error, "what was forgotten may still lie in the file");
+            }
             for done in
                 [self.tallies.write_all(&mut writer).await, self.tallies.note(&mut writer).await]
             {

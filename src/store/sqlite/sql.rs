@@ -122,9 +122,13 @@ const MADE: &str = "INSERT INTO routine_made(community, name, cron, text, author
     author = excluded.author, at = excluded.at";
 const UNMADE: &str = "DELETE FROM routine_made WHERE (community, name) IN
   (SELECT value->>'community', value->>'name' FROM json_each(?) WHERE value->>'cron' IS NULL)";
-const AUDIT: &str = "INSERT INTO audit(event, community, at, actor, action, object, detail)
-  SELECT value->>'event', value->>'community', value->>'at', value->>'actor', value->>'action',
-    value->>'object', value->>'detail' FROM json_each(?)";
+pub(super) const AUDIT: &str =
+    "INSERT INTO audit(n, at, actor, action, digest, hash, salt, payload)
+  SELECT value->>'n', value->>'at', value->>'actor', value->>'action', value->>'digest',
+    value->>'hash', value->>'salt', value->>'payload' FROM json_each(?)";
+const FORGETTING: &str = "INSERT INTO forgetting(person, community, event, at)
+  SELECT value->>'person', value->>'community', value->>'event', value->>'at'
+  FROM json_each(?)";
 
 const SCORE: &str = "INSERT INTO member_score(community, person, score, day, days, added)
   SELECT value->>'community', value->>'person', value->>'score', value->>'day', value->>'days',
@@ -153,7 +157,7 @@ const FAN_REVIEW: &str = "INSERT INTO fan_review(community, week, version, event
 
 /// What few batches write, before the events and after them.
 pub(super) const FIRST: [&str; 6] = [COMMUNITY, GROUP, PERSON, ACCOUNT, MEMBER, LEFT_UNDONE];
-pub(super) const LAST: [&str; 26] = [
+pub(super) const LAST: [&str; 27] = [
     LEDGER_ACCOUNT,
     TRANSFER,
     LOT,
@@ -174,6 +178,7 @@ pub(super) const LAST: [&str; 26] = [
     MADE,
     UNMADE,
     AUDIT,
+    FORGETTING,
     SCORE,
     SCORE_LOG,
     RELATION,

@@ -1,0 +1,103 @@
+//! Housekeeping, once an hour: what is old is forgotten, and once a day the head of the audit log is
+//! told, so that it stands where nobody who tampers with the database can reach it.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, RwLock};
+
+use super::KEYS_DAYS;
+use crate::clock::{Clock, TimeMs};
+use crate::commit::{Listeners, tell};
+use crate::community::score::WINDOW_DAYS;
+use crate::config::{Config, PrivacyConfig};
+use crate::planted::{Point, reach};
+use crate::report::Notice;
+use crate::store::{Old, Store};
+use crate::text::text;
+use crate::value::ValueMap;
+
+/// How often, ms.
+const EVERY_MS: i64 = 3_600_000;
+const DAY_MS: i64 = 24 * 3_600_000;
+
+/// Looks after what is kept.
+pub(super) struct Housekeeper {
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    config: Arc<RwLock<Arc<Config>>>,
+    notices: Arc<Listeners<Notice>>,
+    /// When it looked last, Unix ms.
+    looked_at: AtomicI64,
+    /// The day on which the head was told last, since 1970.
+    told_on: AtomicI64,
+}
+
+impl Housekeeper {
+    /// Looks for the first time an hour from now, and tells the head for the first time then.
+    pub(super) fn new(
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        config: Arc<RwLock<Arc<Config>>>,
+        notices: Arc<Listeners<Notice>>,
+    ) -> Self {
+        let looked_at = AtomicI64::new(clock.now());
+        Self { store, clock, config, notices, looked_at, told_on: AtomicI64::new(0) }
+    }
+
+    /// Works as time passes.
+    pub(super) async fn run(self: Arc<Self>) {
+        loop {
+            tokio::time::sleep(std::time::Duration::from_millis(EVERY_MS as u64)).await;
+            self.look().await;
+        }
+    }
+
+    /// Works if it is time; a virtual clock was moved.
+    pub(super) async fn look(&self) {
+        let now = self.clock.now();
+        if now - self.looked_at.load(Ordering::SeqCst) < EVERY_MS {
+            return;
+        }
+        self.looked_at.store(now, Ordering::SeqCst);
+        let config = self.config.read().expect("the configuration is only replaced whole").clone();
+        reach(Point::Housekeeping);
+        match self.store.housekeep(&old(&config.privacy, now)).await {
+            Ok(rows) => tracing::debug!(rows, "forgot what is old"),
+            Err(error) => tracing::warn!(%error, "could not forget what is old"),
+        }
+        let day = now.div_euclid(DAY_MS);
+        if self.told_on.swap(day, Ordering::SeqCst) != day {
+            self.tell_head(&config.bot.locale).await;
+        }
+    }
+
+    async fn tell_head(&self, locale: &str) {
+        match self.store.audit_head().await {
+            Ok(head) if head.n > 0 => {
+                let args = ValueMap::from([
+                    ("n".to_owned(), head.n.into()),
+                    ("head".to_owned(), head.to_string().into()),
+                ]);
+                let text = text(locale, "audit.daily", &args);
+                tell(&self.notices, &Notice { community: None, text, is_problem: false });
+            }
+            Ok(_) => {}
+            Err(error) => tracing::warn!(%error, "the head of the audit log could not be read"),
+        }
+    }
+}
+
+/// What is old by these settings.
+fn old(privacy: &PrivacyConfig, now: TimeMs) -> Old {
+    let before = |days: i64| now - days * DAY_MS;
+    let texts = i64::from(privacy.archive_days);
+    let bodies = i64::from(privacy.body_days);
+    Old {
+        texts: before(texts),
+        bodies: before(bodies),
+        audit: before(privacy.audit_days.into()),
+        // Keys are needed as long as a platform may repeat an event, and carry what is kept.
+        keys: before(KEYS_DAYS.max(texts).max(bodies)),
+        // A day more, because communities have days of their own.
+        relations: now.div_euclid(DAY_MS) - WINDOW_DAYS - 1,
+    }
+}

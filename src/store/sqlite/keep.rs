@@ -1,0 +1,81 @@
+//! How long what is kept: what is older than it may be is forgotten. docs/privacy.md says why.
+
+use sqlx::sqlite::SqliteConnection;
+use sqlx::{Connection as _, Row as _};
+
+use super::{begin, failure};
+use crate::clock::TimeMs;
+use crate::store::{Old, StoreError};
+
+/// Forgets what is older than it may be. Events are numbered in the order in which they were
+/// received, so that a time is a number.
+pub(super) async fn housekeep(db: &mut SqliteConnection, old: &Old) -> Result<u64, StoreError> {
+    let texts = first_event_since(db, old.texts).await?;
+    let bodies = first_event_since(db, old.bodies).await?;
+    let keys = first_event_since(db, old.keys).await?;
+    let mut transaction = db.begin_with(begin()).await.map_err(failure)?;
+    let mut touched = 0;
+    for (sql, before) in [
+        ("UPDATE event SET text = NULL WHERE id < $1 AND state <> 1 AND text IS NOT NULL", texts),
+        (
+            "UPDATE event SET body = NULL, outcome = NULL WHERE id < $1 AND state <> 1
+            AND (body IS NOT NULL OR outcome IS NOT NULL)",
+            bodies,
+        ),
+        (
+            "UPDATE delivery SET body = '{}' WHERE expires_at < $1 AND body <> '{}'
+            AND state IN('sent','failed','skipped')",
+            old.bodies,
+        ),
+        // Somebody may still decide about these.
+        (
+            "UPDATE delivery SET body = '{}' WHERE expires_at < $1 AND body <> '{}'
+            AND state = 'unknown'",
+            old.texts.min(old.bodies),
+        ),
+        (
+            "DELETE FROM delivery WHERE expires_at < $1
+            AND state IN('sent','failed','skipped','unknown')",
+            old.keys,
+        ),
+        ("DELETE FROM routine_run WHERE event < $1", keys),
+        (
+            "UPDATE audit SET salt = NULL, payload = NULL WHERE at < $1 AND payload IS NOT NULL",
+            old.audit,
+        ),
+        ("DELETE FROM relation WHERE replied < $1 AND liked < $1", old.relations),
+        (
+            "DELETE FROM event WHERE id < $1 AND state = 0
+            AND NOT EXISTS(SELECT 1 FROM ledger_transfer t WHERE t.event = event.id)",
+            keys,
+        ),
+    ] {
+        let done = sqlx::query(sql).bind(before).execute(&mut *transaction).await;
+        touched += done.map_err(failure)?.rows_affected();
+    }
+    transaction.commit().await.map_err(failure)?;
+    Ok(touched)
+}
+
+/// The number of the first event that was received at or after a time; one beyond the last where
+/// there is none.
+async fn first_event_since(
+    connection: &mut SqliteConnection,
+    since: TimeMs,
+) -> Result<i64, StoreError> {
+    let ends = "SELECT coalesce(min(id), 1), coalesce(max(id), 0) + 1 FROM event";
+    let row = sqlx::query(ends).fetch_one(&mut *connection).await.map_err(failure)?;
+    let (mut low, mut high): (i64, i64) = (row.get(0), row.get(1));
+    while low < high {
+        let middle = low + (high - low) / 2;
+        let sql = "SELECT received_at FROM event WHERE id >= $1 ORDER BY id LIMIT 1";
+        let found = sqlx::query(sql).bind(middle).fetch_optional(&mut *connection).await;
+        let is_before = found.map_err(failure)?.is_some_and(|row| row.get::<i64, _>(0) < since);
+        if is_before {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    Ok(low)
+}
