@@ -44,7 +44,9 @@ CREATE TRIGGER ledger_transfer_fixed BEFORE UPDATE ON ledger_transfer
 WHEN NEW.id <> OLD.id OR NEW.community <> OLD.community OR NEW.debit <> OLD.debit
   OR NEW.credit <> OLD.credit OR NEW.amount <> OLD.amount OR NEW.kind <> OLD.kind
   OR NEW.pending IS NOT OLD.pending OR NEW.code <> OLD.code OR NEW.actor IS NOT OLD.actor
-  OR NEW.event <> OLD.event OR NEW.at <> OLD.at OR (NEW.reason <> OLD.reason AND NEW.reason <> '')
+  OR NEW.event <> OLD.event OR NEW.at <> OLD.at OR NEW.corrects IS NOT OLD.corrects
+  OR NEW.expires_at IS NOT OLD.expires_at OR NEW.day IS NOT OLD.day
+  OR (NEW.reason <> OLD.reason AND NEW.reason <> '')
   OR (NEW.key <> OLD.key AND NEW.key <> 'forgotten:' || OLD.id)
 BEGIN SELECT RAISE(ABORT, 'ledger: transfers are never changed'); END;
 DROP TRIGGER score_log_fixed;
