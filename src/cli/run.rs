@@ -87,6 +87,7 @@ async fn live(
     after_restore: bool,
 ) -> anyhow::Result<End> {
     let config = &workspace.config;
+    let signals = super::serve::Signals::listen()?;
     let data = &config.bot.data;
     make_private(data).with_context(|| format!("make the folder {}", data.display()))?;
     match stage {
@@ -127,7 +128,7 @@ async fn live(
         bot.notify(&Notice { community: None, text: text.clone(), is_problem: true });
     }
     bot.note("operator", "start", env!("CARGO_PKG_VERSION").to_owned(), bot.versions().await);
-    super::serve::serve(config, bot, console).await
+    super::serve::serve(config, bot, console, signals).await
 }
 
 /// What whoever restored a backup should know.

@@ -31,8 +31,8 @@ pub async fn serve(
     config: &Arc<Config>,
     bot: Bot,
     console: Option<Arc<Console>>,
+    mut signals: Signals,
 ) -> anyhow::Result<End> {
-    let mut signals = Signals::listen()?;
     let mut notices = bot.notices();
     let console = console.as_deref();
     let end = attend(config, &bot, console, &mut signals, &mut notices).await?;
@@ -143,8 +143,9 @@ fn drain(console: Option<&Console>, notices: &mut UnboundedReceiver<Notice>) {
     }
 }
 
-/// Signals of the operating system.
-struct Signals {
+/// Signals of the operating system. Listened to before the bot starts: one that comes meanwhile would
+/// end the process in the middle.
+pub struct Signals {
     #[cfg(unix)]
     terminate: tokio::signal::unix::Signal,
     #[cfg(unix)]
@@ -155,7 +156,8 @@ struct Signals {
 
 #[cfg(unix)]
 impl Signals {
-    fn listen() -> anyhow::Result<Self> {
+    /// From now on.
+    pub fn listen() -> anyhow::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
@@ -182,7 +184,8 @@ impl Signals {
 
 #[cfg(not(unix))]
 impl Signals {
-    fn listen() -> anyhow::Result<Self> {
+    /// From now on.
+    pub fn listen() -> anyhow::Result<Self> {
         Ok(Self {})
     }
 

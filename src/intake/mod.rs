@@ -13,7 +13,7 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc};
 
 use crate::adapter::{Accepted, BoxFuture, Inbox, Receipt};
 use crate::bot::gauge::{Gauge, Ticket};
@@ -37,8 +37,8 @@ const KEYS_REMEMBERED: usize = 65_536;
 /// Accounts whose person is remembered in memory, in each of two generations. More than can be
 /// under way at once, so that nobody is forgotten before she is in the database.
 const PERSONS_REMEMBERED: usize = 65_536;
-/// Pause before the database is asked again that could not be read.
-const ASK_AGAIN: Duration = Duration::from_millis(200);
+/// Wait before the database is asked once more.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
 /// Events that are looked at together.
 const BATCH: usize = 256;
 
@@ -55,6 +55,8 @@ pub struct Door {
     queue: mpsc::UnboundedSender<Offered>,
     room: Arc<Semaphore>,
     space: Arc<Space>,
+    /// Fair: who waits for room comes in in the order in which they began to wait.
+    turn: Mutex<()>,
     capacity: usize,
     gauge: Arc<Gauge>,
 }
@@ -65,7 +67,8 @@ impl Door {
         let (queue, offered) = mpsc::unbounded_channel();
         let capacity = room.max(1);
         let (room, space) = (Arc::new(Semaphore::new(capacity)), Arc::default());
-        (Self { queue, room, space, capacity, gauge }, offered)
+        let turn = Mutex::default();
+        (Self { queue, room, space, turn, capacity, gauge }, offered)
     }
 
     /// Whether there is room on the disk, which somebody else looks after.
@@ -91,8 +94,8 @@ impl Inbox for Door {
         Box::pin(async move {
             // Before the wait, so that a bot that stops cannot look away between the two.
             let ticket = self.gauge.ticket();
+            let _turn = self.turn.lock().await;
             self.space.enough().await;
-            // Fair: events that wait for room come in in the order in which they began to wait.
             let Ok(permit) = room.acquire_owned().await else { return };
             let offered = Offered { envelope, receipt, ticket, permit };
             // A closed queue means that the bot stops; the receipt is dropped with it.
@@ -106,6 +109,7 @@ impl Inbox for Door {
             while events.peek().is_some() {
                 let some: Vec<_> = events.by_ref().take(self.capacity.min(BATCH)).collect();
                 let tickets: Vec<_> = some.iter().map(|_| self.gauge.ticket()).collect();
+                let _turn = self.turn.lock().await;
                 self.space.enough().await;
                 // As many places at once as there are events, so that their order holds.
                 let count = u32::try_from(some.len()).unwrap_or(1);
@@ -216,17 +220,12 @@ impl Intake {
             return;
         }
         let accounts: Vec<Ref> = unknown.into_iter().cloned().collect();
-        // Whoever is in the database and was given another number would be two members.
-        let asked = patiently("accounts", || self.store.persons(&accounts)).await;
-        match asked {
-            Ok(found) => {
-                for (account, person) in accounts.into_iter().zip(found) {
-                    if let Some(person) = person {
-                        self.persons.insert(account, person);
-                    }
-                }
+        // A number given in ignorance would make two persons of one.
+        let found = insist("look up accounts", || self.store.persons(&accounts)).await;
+        for (account, person) in accounts.into_iter().zip(found) {
+            if let Some(person) = person {
+                self.persons.insert(account, person);
             }
-            Err(error) => tracing::warn!(%error, "could not look up accounts"),
         }
     }
 
@@ -293,17 +292,10 @@ impl Intake {
         // A direct message runs in the sender's community.
         let person = person?;
         let ask = || self.store.communities_of(person);
-        match patiently("the communities of a person", ask).await {
-            Ok(communities) => {
-                let named: Vec<Named> = communities.into_iter().map(|id| self.named(id)).collect();
-                let (community, which) = direct::choose(envelope, &named)?;
-                Some(Where { community, group: None, new: (None, None), which })
-            }
-            Err(error) => {
-                tracing::warn!(%error, "could not look up the communities of a person");
-                None
-            }
-        }
+        let communities = insist("look up the communities of a person", ask).await;
+        let named: Vec<Named> = communities.into_iter().map(|id| self.named(id)).collect();
+        let (community, which) = direct::choose(envelope, &named)?;
+        Some(Where { community, group: None, new: (None, None), which })
     }
 
     /// A community with the names that members know it by.
@@ -365,19 +357,18 @@ impl Intake {
     }
 }
 
-/// What the database answers, as soon as it can be read: what comes in waits meanwhile, as it does
-/// when the database cannot be written.
-async fn patiently<'a, T>(
+/// Asks until the database answers: what waits behind it fills the mailboxes, and the adapters wait.
+async fn insist<'a, T>(
     what: &str,
-    ask: impl Fn() -> BoxFuture<'a, Result<T, StoreError>>,
-) -> Result<T, StoreError> {
+    ask: impl Fn() -> BoxFuture<'a, Result<T, StoreError>> + Send,
+) -> T {
     loop {
         match ask().await {
-            Err(StoreError::Io(error)) => {
-                tracing::warn!(%error, "could not look up {what}; asking again");
+            Ok(answer) => return answer,
+            Err(error) => {
+                tracing::error!(%error, "could not {what}; asking again");
                 tokio::time::sleep(ASK_AGAIN).await;
             }
-            answer => return answer,
         }
     }
 }
