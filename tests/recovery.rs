@@ -89,6 +89,15 @@ impl Store for Faulty {
     fn verify(&self) -> BoxFuture<'_, R<Verification>> {
         self.inner.verify()
     }
+    fn note_unreadable<'a>(
+        &'a self,
+        platform: &'a str,
+        now: TimeMs,
+        events: u64,
+    ) -> BoxFuture<'a, R<()>> {
+        self.inner.note_unreadable(platform, now, events)
+    }
+
     fn health(&self, since: TimeMs) -> BoxFuture<'_, R<StoreHealth>> {
         self.inner.health(since)
     }

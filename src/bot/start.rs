@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::gauge::Gauge;
 use super::reload::Scripts;
 use super::timers::Timers;
+use super::unread;
 use super::watch::Watcher;
 use super::{Bot, Parts, condemn, fire_due};
 use crate::adapter::Adapter;
@@ -145,6 +146,7 @@ impl Bot {
             tokio::spawn(committer.run(commits_rx, settle_rx)),
             tokio::spawn(Outbox::run(outbox, outbox_rx)),
             tokio::spawn(orders.run(orders_rx, clock.flows())),
+            tokio::spawn(unread::count(store.clone(), clock.clone(), adapters.clone())),
             tokio::spawn(housekeep(store.clone(), clock.clone(), shared_config.clone())),
         ];
         if clock.flows() {

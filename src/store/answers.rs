@@ -131,6 +131,8 @@ pub struct StoreHealth {
     pub unknown: i64,
     /// Commands that were left undone because too much came in.
     pub left_undone: i64,
+    /// Events that an adapter could not read.
+    pub unreadable: i64,
 }
 
 /// Result of a check of the ledger.

@@ -203,6 +203,14 @@ pub trait Store: Send + Sync {
         items: Option<&'a [NewsItemRow]>,
     ) -> BoxFuture<'a, Result<(), StoreError>>;
 
+    /// So many events of a platform, more than before, could not be read.
+    fn note_unreadable<'a>(
+        &'a self,
+        platform: &'a str,
+        now: TimeMs,
+        events: u64,
+    ) -> BoxFuture<'a, Result<(), StoreError>>;
+
     /// What waits, was set aside, or could not be delivered since then.
     fn health(&self, since: TimeMs) -> BoxFuture<'_, Result<StoreHealth, StoreError>>;
 
