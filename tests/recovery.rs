@@ -121,6 +121,15 @@ impl Store for Faulty {
     fn thaw(&self, community: CommunityId) -> BoxFuture<'_, R<bool>> {
         self.inner.thaw(community)
     }
+    fn note_unreadable<'a>(
+        &'a self,
+        platform: &'a str,
+        now: TimeMs,
+        events: u64,
+    ) -> BoxFuture<'a, R<()>> {
+        self.inner.note_unreadable(platform, now, events)
+    }
+
     fn health(&self, since: TimeMs) -> BoxFuture<'_, R<StoreHealth>> {
         self.inner.health(since)
     }

@@ -442,6 +442,12 @@ pub trait Adapter: Send + Sync {
         Box::pin(async { Seen::Unknown })
     }
 
+    /// How many events of the platform could not be read since this adapter was made; they are in no
+    /// archive, so somebody should know.
+    fn unreadable(&self) -> u64 {
+        0
+    }
+
     /// The commands in force, told before the adapter runs and after every reload. Platforms that
     /// show commands to their members offer these; others need not listen. Returns at once.
     fn offer_commands(&self, _commands: &[CommandOffer]) {}

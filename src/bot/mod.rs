@@ -11,6 +11,7 @@ mod seed;
 mod start;
 mod stop;
 pub mod timers;
+mod unread;
 mod watch;
 
 pub use seed::SeedMember;

@@ -10,6 +10,7 @@ use super::gauge::Gauge;
 use super::keep::Housekeeper;
 use super::reload::Scripts;
 use super::timers::Timers;
+use super::unread;
 use super::watch::Watcher;
 use super::{Bot, Parts, condemn, fire_due};
 use crate::adapter::Adapter;
@@ -149,6 +150,7 @@ impl Bot {
             tokio::spawn(committer.run(commits_rx, settle_rx)),
             tokio::spawn(Outbox::run(outbox, outbox_rx)),
             tokio::spawn(orders.run(orders_rx, clock.flows())),
+            tokio::spawn(unread::count(store.clone(), clock.clone(), adapters.clone())),
         ];
         let space_watch = SpaceWatch {
             space: door.space(),

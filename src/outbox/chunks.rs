@@ -56,11 +56,51 @@ pub fn cut(
         return vec![content];
     }
     let mut cutter = Cutter { parts: Vec::new(), part: Vec::new(), limit, length };
-    for element in content {
+    for element in joined(content) {
         cutter.add(element);
     }
     cutter.end_part();
-    cutter.parts
+    cutter.parts.into_iter().map(lines).collect()
+}
+
+/// Text and the breaks in it as one text, so that its paragraphs are seen.
+fn joined(content: Vec<Element>) -> Vec<Element> {
+    let mut all: Vec<Element> = Vec::with_capacity(content.len());
+    for element in content {
+        let more = match &element {
+            Element::Text(text) => text.as_str(),
+            Element::Break => "\n",
+            _ => {
+                all.push(element);
+                continue;
+            }
+        };
+        match all.last_mut() {
+            Some(Element::Text(text)) => text.push_str(more),
+            _ => all.push(Element::Text(more.to_owned())),
+        }
+    }
+    all
+}
+
+/// The way back: a break between two lines.
+fn lines(part: Vec<Element>) -> Vec<Element> {
+    let mut all = Vec::with_capacity(part.len());
+    for element in part {
+        let Element::Text(text) = element else {
+            all.push(element);
+            continue;
+        };
+        for (at, line) in text.split('\n').enumerate() {
+            if at > 0 {
+                all.push(Element::Break);
+            }
+            if !line.is_empty() {
+                all.push(Element::Text(line.to_owned()));
+            }
+        }
+    }
+    all
 }
 
 struct Cutter<F> {
@@ -119,9 +159,7 @@ impl<F: Fn(&[Element]) -> usize> Cutter<F> {
         }
         let Some(element) = self.part.pop() else { return };
         self.end_part();
-        if element != Element::Break {
-            self.part.push(element);
-        }
+        self.part.push(element);
     }
 
     /// How many bytes of a text fit into the part that has begun, in whole graphemes.
@@ -140,10 +178,6 @@ impl<F: Fn(&[Element]) -> usize> Cutter<F> {
     }
 
     fn end_part(&mut self) {
-        // Breaks at the edge of a message show nothing.
-        while self.part.last() == Some(&Element::Break) {
-            self.part.pop();
-        }
         let part = std::mem::take(&mut self.part);
         let is_blank =
             |element: &Element| matches!(element, Element::Text(text) if text.trim().is_empty());

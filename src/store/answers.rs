@@ -141,6 +141,8 @@ pub struct StoreHealth {
     pub left_undone: i64,
     /// Communities whose ledger is frozen.
     pub frozen: i64,
+    /// Events that an adapter could not read.
+    pub unreadable: i64,
 }
 
 /// What is old: everything before these times is forgotten.

@@ -244,6 +244,14 @@ pub trait Store: Send + Sync {
     /// Takes what was deleted out of the file itself.
     fn compact(&self) -> BoxFuture<'_, Result<(), StoreError>>;
 
+    /// So many events of a platform, more than before, could not be read.
+    fn note_unreadable<'a>(
+        &'a self,
+        platform: &'a str,
+        now: TimeMs,
+        events: u64,
+    ) -> BoxFuture<'a, Result<(), StoreError>>;
+
     /// What waits, was set aside, or could not be delivered since then.
     fn health(&self, since: TimeMs) -> BoxFuture<'_, Result<StoreHealth, StoreError>>;
 

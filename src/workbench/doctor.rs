@@ -201,8 +201,8 @@ pub fn backlog(found: &StoreHealth, now_ms: i64) -> Vec<Check> {
             checks.push(Check::new(name, Health::Warning, what));
         }
     };
-    let StoreHealth { quarantined, waiting, oldest_waiting, failed, unknown, left_undone, frozen } =
-        *found;
+    let StoreHealth { quarantined, waiting, oldest_waiting, failed, unknown, .. } = *found;
+    let StoreHealth { left_undone, unreadable, frozen, .. } = *found;
     let age = show_span(oldest_waiting.map_or(0, |at| (now_ms - at).max(0)));
     warn(
         waiting,
@@ -227,14 +227,16 @@ pub fn backlog(found: &StoreHealth, now_ms: i64) -> Vec<Check> {
     warn(
         failed,
         "sending",
-        format!("{failed} messages could not be sent in the last 7 days; the log has the reasons"),
+        format!(
+            "{failed} messages could not be sent in the last 7 days; see `qundao deliveries --state failed`"
+        ),
     );
     warn(
         unknown,
         "sending",
         format!(
-            "{unknown} messages of the last 7 days may or may not have arrived; look into the \
-             groups, the log has their times"
+            "{unknown} messages of the last 7 days may or may not have arrived; `qundao deliveries` \
+             shows them"
         ),
     );
     warn(
@@ -244,6 +246,14 @@ pub fn backlog(found: &StoreHealth, now_ms: i64) -> Vec<Check> {
             "{left_undone} commands of the last 7 days were left undone because more came in than \
              could be handled (limits `mailboxes` and `overload_ms`); switch off what is slow, or \
              give the bot a faster machine"
+        ),
+    );
+    warn(
+        unreadable,
+        "events",
+        format!(
+            "{unreadable} events of the last 7 days could not be read; the log names the first of \
+             each kind, and a newer version may know them"
         ),
     );
     if checks.is_empty() {
@@ -291,8 +301,8 @@ mod tests {
         assert_eq!(
             lines,
             "⚠ waiting  3 events are not handled yet, the oldest for 2h; start the bot\n\
-             ⚠ sending  1 messages of the last 7 days may or may not have arrived; look into the \
-             groups, the log has their times\n"
+             ⚠ sending  1 messages of the last 7 days may or may not have arrived; `qundao \
+             deliveries` shows them\n"
         );
     }
 

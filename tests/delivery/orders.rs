@@ -6,14 +6,14 @@ use std::path::Path;
 use qundao::adapter::{Seen, SendSafety};
 use qundao::clock::{Clock as _, SystemClock};
 use qundao::effect::{Call, Delivery, DeliveryState, Policy};
-use qundao::event::{EventKind, plain_text};
+use qundao::event::plain_text;
 use qundao::store::Store as _;
 use qundao::store::sqlite::Sqlite;
 use qundao::value::Role;
 
 use crate::program;
 use crate::scene::{DAY, START, Scene, crashed, database, done, first, left, unknown};
-use crate::world::{Platform, Setup, event, group_ref, in_time, peek, seed, shipped, sqlite};
+use crate::world::{Platform, Setup, group_ref, in_time, peek, seed, shipped, sqlite};
 
 fn doubtful(id: i64) -> Delivery {
     let reason = Some("no answer within 20 s".to_owned());
@@ -151,11 +151,13 @@ async fn an_order_that_is_given_while_the_bot_is_down_is_not_lost() {
 }
 
 #[tokio::test]
-async fn the_bot_that_speaks_for_itself_is_no_reason_to_look() {
-    // An event without a place must not be taken for one of a place that refuses.
-    let scene = Scene::new(Platform::willing(), Vec::new()).await;
-    let mut online = event("online", "g", "a", EventKind::Online(true), START);
-    (online.group, online.actor) = (None, None);
-    scene.hear(online).await;
-    assert_eq!(scene.calls(), 0);
+async fn what_no_adapter_could_read_is_counted_where_doctor_looks() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = sqlite(&database(folder.path())).await;
+    store.note_unreadable("onebot", START, 3).await.unwrap();
+    store.note_unreadable("onebot", START + 1, 2).await.unwrap();
+    store.note_unreadable("discord", START + DAY, 1).await.unwrap();
+    assert_eq!(store.health(START).await.unwrap().unreadable, 6);
+    assert_eq!(store.health(START + DAY).await.unwrap().unreadable, 1);
+    assert_eq!(store.health(START + 3 * DAY).await.unwrap().unreadable, 0);
 }

@@ -1,6 +1,8 @@
 //! A bot, a platform that the test plays, a clock that the test moves, and deliveries that an earlier
 //! process left.
 
+#![allow(dead_code, reason = "each test file uses its own part")]
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use qundao::adapter::{Adapter as _, CommandOffer, Outcome};
+use qundao::adapter::{Adapter as _, CommandOffer, Outcome, Request, Seen};
 use qundao::effect::{Call, Destination};
 use qundao::event::{Element, EventKind};
 use qundao::script::protocol::{Param, ParamKind};
@@ -94,6 +94,50 @@ async fn what_is_gone_is_done_and_what_is_unknown_is_said() {
     assert!(reason(rig.send(channel(4), say("早")).await).contains("404, 10003"));
     sim.prepare("POST", "/messages", Forced::Status(503, 0));
     assert!(matches!(rig.send(channel(CHANNEL), say("早")).await, Outcome::Unknown { .. }));
+}
+
+#[tokio::test]
+async fn nothing_is_tried_again_behind_our_back() {
+    let sim = Sim::start(Options::default()).await;
+    let rig = Rig::on(&sim).await;
+    let forced = [
+        Forced::Break,
+        Forced::DoneThenBreak,
+        Forced::Status(500, 0),
+        Forced::Status(502, 0),
+        Forced::Status(307, 0),
+        Forced::TooMany { retry_after_s: 0.0, global: false },
+    ];
+    for (n, forced) in forced.into_iter().enumerate() {
+        sim.prepare("POST", "/messages", forced);
+        rig.send_keyed(&format!("n{n}"), 1, channel(CHANNEL), say("早")).await;
+        assert_eq!(sim.calls_to("POST", "/messages").len(), n + 1, "{n}");
+    }
+}
+
+#[tokio::test]
+async fn what_was_said_is_found_again_in_the_history() {
+    let sim = Sim::start(Options::default()).await;
+    let rig = Rig::on(&sim).await;
+    let id = done(rig.send_keyed("a", 1, channel(CHANNEL), say("*说过*")).await).unwrap();
+    let seen = async |text: &str, since| {
+        let request = Request {
+            key: "b".to_owned(),
+            account: rig.discord.account(),
+            answers: None,
+            to: channel(CHANNEL),
+            call: say(text),
+            attempt: 2,
+            since,
+        };
+        rig.discord.read_back(&request).await
+    };
+    assert_eq!(seen("*说过*", 7).await, Seen::Yes(Some(id)));
+    assert_eq!(seen("没说过", 7).await, Seen::No);
+    // What was said before the turn was decided is another message.
+    assert_eq!(seen("*说过*", i64::MAX / 2).await, Seen::No);
+    sim.prepare("GET", "/messages", Forced::Status(503, 0));
+    assert_eq!(seen("*说过*", 7).await, Seen::Later);
 }
 
 #[tokio::test]

@@ -289,6 +289,10 @@ impl Adapter for OneBot {
         Box::pin(self.call(request, now))
     }
 
+    fn unreadable(&self) -> u64 {
+        self.dropped(Dropped::Unreadable)
+    }
+
     fn length(&self, content: &[Element]) -> usize {
         encode::length(content)
     }

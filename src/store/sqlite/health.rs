@@ -16,7 +16,8 @@ const HEALTH: &str = "SELECT
     (SELECT count(*) FROM delivery WHERE state = 'failed' AND not_before >= $1),
     (SELECT count(*) FROM delivery WHERE state = 'unknown' AND not_before >= $1),
     (SELECT coalesce(sum(commands), 0) FROM left_undone WHERE day >= $1 / 86400000),
-    (SELECT count(*) FROM ledger_freeze)";
+    (SELECT count(*) FROM ledger_freeze),
+    (SELECT coalesce(sum(events), 0) FROM unreadable WHERE day >= $1 / 86400000)";
 
 pub(super) async fn health(
     db: &mut SqliteConnection,
@@ -31,7 +32,21 @@ pub(super) async fn health(
         unknown: row.get(4),
         left_undone: row.get(5),
         frozen: row.get(6),
+        unreadable: row.get(7),
     })
+}
+
+pub(super) async fn note_unreadable(
+    db: &mut SqliteConnection,
+    platform: &str,
+    now: TimeMs,
+    events: u64,
+) -> Result<(), StoreError> {
+    let sql = "INSERT INTO unreadable(day, platform, events) VALUES($1 / 86400000, $2, $3)
+        ON CONFLICT(day, platform) DO UPDATE SET events = events + excluded.events";
+    let events = i64::try_from(events).unwrap_or(i64::MAX);
+    let done = sqlx::query(sql).bind(now).bind(platform).bind(events).execute(db).await;
+    done.map(drop).map_err(failure)
 }
 
 pub(super) async fn timers_of(

@@ -559,6 +559,17 @@ impl Store for Sqlite {
         })
     }
 
+    fn note_unreadable<'a>(
+        &'a self,
+        platform: &'a str,
+        now: TimeMs,
+        events: u64,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async move {
+            health::note_unreadable(&mut *self.writer.lock().await, platform, now, events).await
+        })
+    }
+
     fn health(&self, since: TimeMs) -> BoxFuture<'_, Result<StoreHealth, StoreError>> {
         Box::pin(async move { health::health(&mut *self.reader().await, since).await })
     }

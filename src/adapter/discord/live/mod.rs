@@ -222,6 +222,10 @@ impl Adapter for Discord {
         Box::pin(self.look_back(request))
     }
 
+    fn unreadable(&self) -> u64 {
+        self.dropped(Dropped::Unreadable)
+    }
+
     fn length(&self, content: &[Element]) -> usize {
         encode::length(content)
     }

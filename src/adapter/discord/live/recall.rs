@@ -79,5 +79,5 @@ impl Wanted<'_> {
 
 /// The number that a message of this moment has at least.
 fn snowflake(at: TimeMs) -> u64 {
-    u64::try_from(at - EPOCH_MS).unwrap_or(0) << 22
+    u64::try_from(at - EPOCH_MS).unwrap_or(0).saturating_mul(1 << 22)
 }
