@@ -37,7 +37,11 @@ impl Erasures {
 impl Lanes {
     /// Somebody is to be forgotten.
     pub(super) fn erase(&mut self, wish: ForgetRow, ticket: Ticket) {
-        self.erasures.waiting.push_back((wish, ticket));
+        let same = |other: &ForgetRow| (other.person, other.community) == (wish.person, None);
+        // Who asks twice before it is done is forgotten once.
+        if !self.erasures.waiting.iter().any(|(other, _)| same(other)) {
+            self.erasures.waiting.push_back((wish, ticket));
+        }
     }
 
     /// Forgets the next one, if everything that was decided is on the disk.

@@ -113,11 +113,10 @@ impl World {
         salt
     }
 
-    /// The number under which somebody who was forgotten would be a newcomer.
+    /// The number under which somebody who was forgotten would be a newcomer; always the same one.
     pub fn renumber(&self, person: PersonId) -> PersonId {
-        let newcomer = self.numbers.person();
-        self.forgotten.write().expect("numbers are only added").insert(person, newcomer);
-        newcomer
+        let mut forgotten = self.forgotten.write().expect("numbers are only added");
+        *forgotten.entry(person).or_insert_with(|| self.numbers.person())
     }
 
     /// The person, if she was forgotten, with her number since then.
