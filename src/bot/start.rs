@@ -221,7 +221,8 @@ async fn remind(adapter: &dyn Adapter, world: &World, store: &dyn Store) -> anyh
     let Some(until) = store.last_heard(account.platform()).await? else { return Ok(()) };
     let places = world.places.read().expect("places are only replaced whole");
     let is_there = |group: &&Ref| group.platform() == account.platform();
-    let groups: Vec<Ref> = places.by_ref.keys().filter(is_there).cloned().collect();
+    let mut groups: Vec<Ref> = places.by_ref.keys().filter(is_there).cloned().collect();
+    groups.sort_unstable();
     adapter.heard_before(&groups, until);
     Ok(())
 }

@@ -108,6 +108,7 @@ impl Watcher {
                 Look::Doubtful => HOLD_LOOK,
             };
             tokio::select! {
+                biased;
                 () = tokio::time::sleep(wait) => {}
                 () = self.timers.changed.notified() => {}
             }

@@ -215,9 +215,17 @@ impl Lanes {
         let mut messages = Vec::with_capacity(BATCH);
         let mut answers = Vec::with_capacity(BATCH);
         loop {
+            // Answers first, because they are few and free their lanes; what came to the other
+            // queue meanwhile travels along, so that neither waits for the other to be empty.
             tokio::select! {
-                count = inbox.recv_many(&mut messages, BATCH) => if count == 0 { return },
+                biased;
                 count = finished.recv_many(&mut answers, BATCH) => if count == 0 { return },
+                count = inbox.recv_many(&mut messages, BATCH) => if count == 0 { return },
+            }
+            while messages.len() < BATCH
+                && let Ok(next) = inbox.try_recv()
+            {
+                messages.push(next);
             }
             self.feel_pressure();
             for message in messages.drain(..) {

@@ -105,7 +105,8 @@ impl Lanes {
     /// The bot stops: what has not begun goes to the database.
     pub(super) fn set_aside(&mut self) {
         self.setting_aside = true;
-        let ids: Vec<CommunityId> = self.lanes.keys().copied().collect();
+        let mut ids: Vec<CommunityId> = self.lanes.keys().copied().collect();
+        ids.sort_unstable();
         for id in ids {
             let Some(lane) = self.lanes.get_mut(&id) else { continue };
             lane.spill_ticket = None;

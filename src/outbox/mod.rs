@@ -9,7 +9,7 @@ mod cards;
 mod pace;
 mod settle;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -20,6 +20,7 @@ use crate::bot::gauge::{Gauge, OpenPost, Ticket};
 use crate::clock::{Clock, TimeMs};
 use crate::commit::{Listeners, Settling};
 use crate::effect::{Call, Delivery, DeliveryState, Destination};
+use crate::planted::{self, Bug};
 use crate::report::Notice;
 use crate::store::{Settlement, Store, Write};
 use crate::turn::World;
@@ -73,7 +74,7 @@ pub struct Outbox {
     notices: Arc<Listeners<Notice>>,
     gauge: Arc<Gauge>,
     due: Arc<OutboxDue>,
-    queues: HashMap<Destination, Queue>,
+    queues: BTreeMap<Destination, Queue>,
     slots: Slots,
     pace: Pace,
     sent: mpsc::UnboundedSender<Sent>,
@@ -147,7 +148,7 @@ impl Outbox {
             notices: parts.notices,
             gauge: parts.gauge,
             due: parts.due,
-            queues: HashMap::new(),
+            queues: BTreeMap::new(),
             slots: Slots::new(parts.store),
             pace: Pace::default(),
             sent,
@@ -155,14 +156,16 @@ impl Outbox {
         let due = outbox.due.clone();
         loop {
             let wait = outbox.wait_ms();
+            // In this order, because only the last can come without end.
             tokio::select! {
+                biased;
+                Some(sent) = outcomes.recv() => outbox.settled(sent).await,
+                () = due.moved.notified() => outbox.wake().await,
+                () = sleep(wait) => outbox.wake().await,
                 next = outgoing.recv() => match next {
                     Some(next) => outbox.enqueue(next).await,
                     None => return,
                 },
-                Some(sent) = outcomes.recv() => outbox.settled(sent).await,
-                () = due.moved.notified() => outbox.wake().await,
-                () = sleep(wait) => outbox.wake().await,
             }
         }
     }
@@ -250,7 +253,7 @@ impl Outbox {
                 self.queues.remove(to);
                 return;
             };
-            if outgoing.delivery.expires_at <= now {
+            if outgoing.delivery.expires_at <= now && !planted::has(Bug::ExpiryOff) {
                 self.end(outgoing, DeliveryState::Skipped, Some("expired".to_owned()), None);
                 continue;
             }
@@ -347,8 +350,9 @@ impl Outbox {
 }
 
 fn request(delivery: &Delivery) -> Request {
+    let is_shared = planted::has(Bug::SharedNonce);
     Request {
-        key: delivery.key.clone(),
+        key: if is_shared { delivery.event.to_string() } else { delivery.key.clone() },
         account: delivery.account.clone(),
         answers: delivery.answers.clone(),
         to: delivery.to.clone(),

@@ -11,6 +11,7 @@ use crate::id::{GroupId, PacketId, PersonId, TimerId};
 use crate::ledger::{
     AccountKey, Claim, Mode, Packet, PacketState, Share, commitment, split_equal, split_lucky,
 };
+use crate::planted::{self, Bug};
 use crate::refusal::Refusal;
 use crate::script::duration;
 use crate::store::{PacketRow, ShareRow, TimerRow};
@@ -157,7 +158,11 @@ impl Turn {
             self.cancel_expiry(id);
         }
         let (from, to) = (AccountKey::Escrow(id), AccountKey::Member(person));
-        self.post(from, to, amount, format!("grab:{id}:{person}"), "red_packet.grabbed", false)?;
+        let mut key = format!("grab:{id}:{person}");
+        if planted::has(Bug::GrabTwice) {
+            key.push_str(&format!(":{n}"));
+        }
+        self.post(from, to, amount, key, "red_packet.grabbed", false)?;
         let view = self.packet_view(&self.community.packets[&id]);
         Ok(Value::map([("amount", amount.into()), ("packet", view)]))
     }
@@ -243,7 +248,11 @@ impl Turn {
         self.made.packets.push(row);
         if rest > 0 {
             let (from, to) = (AccountKey::Escrow(id), AccountKey::Member(sender));
-            self.post(from, to, rest, format!("refund:{id}"), "red_packet.refunded", false)?;
+            let mut key = format!("refund:{id}");
+            if planted::has(Bug::RefundWithoutKey) {
+                key = format!("turn:{}:refund", self.event.id);
+            }
+            self.post(from, to, rest, key, "red_packet.refunded", false)?;
         }
         Ok(())
     }

@@ -15,6 +15,7 @@ use crate::clock::TimeMs;
 use crate::dispatch::{Plan, ROUTINE_MARK, ROUTINES};
 use crate::event::Tick;
 use crate::id::{EventId, ScriptName};
+use crate::planted::{self, Bug};
 use crate::report::Notice;
 use crate::routine::judge::jitter_ms;
 use crate::routine::spec::DayMinute;
@@ -107,7 +108,9 @@ impl Turn {
             let routine = routines.iter().find(|routine| routine.id() == (&script, name));
             match routine {
                 Some(routine) if stays(&data, routine, zone) => {
-                    kept.push((script, name.to_owned()))
+                    if !planted::has(Bug::RoutinesDoubled) {
+                        kept.push((script, name.to_owned()));
+                    }
                 }
                 _ => self.remove_timer(id),
             }
