@@ -19,7 +19,6 @@ use crate::event::{Event, EventKind};
 use crate::id::{CommunityId, TimerId};
 use crate::lane::{Arrival, Message};
 use crate::outbox::Outgoing;
-use crate::planted::{self, Bug};
 use crate::report::{Line, Notice, TurnReport};
 use crate::store::{Store, StoreError, TurnRows, Write};
 
@@ -177,7 +176,7 @@ impl Committer {
                 batch.push(item);
             }
         }
-        self.hurry(&mut batch);
+        Self::acknowledge(&mut batch);
         // A turn that runs alone must not take others down with it.
         let alone = batch.iter().any(|item| item.solo);
         let settlements: Vec<Write> = settled.iter().map(|(write, _)| write.clone()).collect();
@@ -189,17 +188,12 @@ impl Committer {
         settled.clear();
     }
 
-    /// Two mistakes that tests plant: the world knows before the disk does.
-    fn hurry(&self, batch: &mut [Item]) {
+    /// A mistake that tests plant: the platform knows before the disk does.
+    fn acknowledge(batch: &mut [Item]) {
         if planted::has(Bug::AckBeforeCommit) {
             let arrivals = batch.iter_mut().filter_map(|item| item.arrival.as_mut());
             for receipt in arrivals.filter_map(|arrival| arrival.receipt.take()) {
                 let _ = receipt.send(Accepted::New);
-            }
-        }
-        if planted::has(Bug::SendBeforeSending) {
-            for rows in batch.iter().filter_map(|item| item.rows.as_ref()) {
-                self.send(rows.deliveries.clone(), false);
             }
         }
     }
@@ -309,9 +303,7 @@ impl Committer {
             if let Some(rows) = item.rows.take() {
                 self.note_timers(&rows);
                 let is_tick = matches!(arrival.event.envelope.kind, EventKind::Tick(_));
-                if !planted::has(Bug::SendBeforeSending) {
-                    self.send(rows.deliveries, is_tick);
-                }
+                self.send(rows.deliveries, is_tick);
             }
             if !item.is_spill && !arrival.is_repeat {
                 self.report(arrival.event.clone(), std::mem::take(&mut item.lines));

@@ -20,7 +20,6 @@ use crate::bot::gauge::{Gauge, OpenPost, Ticket};
 use crate::clock::{Clock, TimeMs};
 use crate::commit::{Listeners, Settling};
 use crate::effect::{Call, Delivery, DeliveryState, Destination};
-use crate::planted::{self, Bug};
 use crate::report::Notice;
 use crate::store::{Settlement, Store, Write};
 use crate::turn::World;
@@ -253,7 +252,7 @@ impl Outbox {
                 self.queues.remove(to);
                 return;
             };
-            if outgoing.delivery.expires_at <= now && !planted::has(Bug::ExpiryOff) {
+            if outgoing.delivery.expires_at <= now {
                 self.end(outgoing, DeliveryState::Skipped, Some("expired".to_owned()), None);
                 continue;
             }
@@ -350,9 +349,8 @@ impl Outbox {
 }
 
 fn request(delivery: &Delivery) -> Request {
-    let is_shared = planted::has(Bug::SharedNonce);
     Request {
-        key: if is_shared { delivery.event.to_string() } else { delivery.key.clone() },
+        key: delivery.key.clone(),
         account: delivery.account.clone(),
         answers: delivery.answers.clone(),
         to: delivery.to.clone(),

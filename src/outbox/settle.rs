@@ -4,7 +4,6 @@ use super::{Outbox, Outgoing, backoff_ms, makes_message};
 use crate::adapter::{Outcome, Seen, SendSafety};
 use crate::commit::tell;
 use crate::effect::{Call, Delivery, DeliveryState, Policy};
-use crate::planted::{self, Bug};
 use crate::report::Notice;
 use crate::store::Write;
 
@@ -25,7 +24,6 @@ impl Outbox {
                 self.end(outgoing, DeliveryState::Sent, reason, id);
             }
             Outcome::NotSent { reason, retry_after } => {
-                let retry_after = retry_after.filter(|_| !planted::has(Bug::EarlyRetry));
                 let wait = retry_after.map_or(backoff_ms(outgoing.delivery.attempts), |after| {
                     i64::try_from(after.as_millis()).unwrap_or(i64::MAX / 2)
                 });
@@ -82,7 +80,7 @@ impl Outbox {
 
     /// Nobody will ever know: the policy decides.
     fn in_doubt(&mut self, outgoing: Outgoing, reason: String) {
-        if outgoing.delivery.policy == Policy::Retry || planted::has(Bug::RetryUnknown) {
+        if outgoing.delivery.policy == Policy::Retry {
             // What only an earlier process may have tried has been no burden yet, and a queue of
             // such deliveries would cost a wait for each.
             let is_first = outgoing.delivery.attempts == 0;
