@@ -19,6 +19,7 @@ use crate::event::{Event, EventKind};
 use crate::id::{CommunityId, TimerId};
 use crate::lane::{Arrival, Message};
 use crate::outbox::Outgoing;
+use crate::planted::{self, Bug};
 use crate::report::{Line, Notice, TurnReport};
 use crate::store::{Store, StoreError, TurnRows, Write};
 
@@ -163,6 +164,7 @@ impl Committer {
                     return;
                 }
             }
+            Self::acknowledge(&mut items);
             self.commit(&mut items, &mut settled).await;
         }
     }
@@ -176,7 +178,9 @@ impl Committer {
                 batch.push(item);
             }
         }
-        Self::acknowledge(&mut batch);
+        if planted::has(Bug::SendBeforeSending) {
+            batch.iter().for_each(|item| self.send_too_early(item));
+        }
         // A turn that runs alone must not take others down with it.
         let alone = batch.iter().any(|item| item.solo);
         let settlements: Vec<Write> = settled.iter().map(|(write, _)| write.clone()).collect();
@@ -189,9 +193,9 @@ impl Committer {
     }
 
     /// A mistake that tests plant: the platform knows before the disk does.
-    fn acknowledge(batch: &mut [Item]) {
+    fn acknowledge(items: &mut [Item]) {
         if planted::has(Bug::AckBeforeCommit) {
-            let arrivals = batch.iter_mut().filter_map(|item| item.arrival.as_mut());
+            let arrivals = items.iter_mut().filter_map(|item| item.arrival.as_mut());
             for receipt in arrivals.filter_map(|arrival| arrival.receipt.take()) {
                 let _ = receipt.send(Accepted::New);
             }
@@ -303,7 +307,9 @@ impl Committer {
             if let Some(rows) = item.rows.take() {
                 self.note_timers(&rows);
                 let is_tick = matches!(arrival.event.envelope.kind, EventKind::Tick(_));
-                self.send(rows.deliveries, is_tick);
+                if !planted::has(Bug::SendBeforeSending) {
+                    self.send(rows.deliveries, is_tick);
+                }
             }
             if !item.is_spill && !arrival.is_repeat {
                 self.report(arrival.event.clone(), std::mem::take(&mut item.lines));
@@ -328,6 +334,13 @@ impl Committer {
         for timer in gone {
             self.timers.remove(*timer);
         }
+    }
+
+    /// A mistake that tests plant: what is not committed goes out.
+    fn send_too_early(&self, item: &Item) {
+        let (Some(rows), Some(arrival)) = (&item.rows, &item.arrival) else { return };
+        let is_tick = matches!(arrival.event.envelope.kind, EventKind::Tick(_));
+        self.send(rows.deliveries.clone(), is_tick);
     }
 
     fn send(&self, deliveries: Vec<Delivery>, is_tick: bool) {

@@ -21,6 +21,7 @@ use crate::intake::{Door, Intake};
 use crate::lane::{Lanes, Message};
 use crate::news::{Newsroom, NewsroomParts};
 use crate::outbox::{Outbox, OutboxDue, OutboxParts, Outgoing};
+use crate::planted::{self, Bug};
 use crate::report::Notice;
 use crate::store::{Settlement, Store, StoreError, Write};
 use crate::turn::{Numbers, Places, Platform, World};
@@ -268,8 +269,9 @@ fn take_up(
         let was_sending = delivery.state == DeliveryState::Sending;
         let repeatable = matches!(safety, SendSafety::Idempotent { .. } | SendSafety::ReadBack)
             || delivery.policy == Policy::Retry
+            || planted::has(Bug::RetryUnknown)
             || !matches!(delivery.call, Call::Send { .. });
-        let end = if delivery.expires_at <= now {
+        let end = if delivery.expires_at <= now && !planted::has(Bug::ExpiryOff) {
             Some((DeliveryState::Skipped, "expired while the bot was down"))
         } else if was_sending && !repeatable {
             Some((DeliveryState::Unknown, "the bot stopped while it was being sent"))

@@ -20,6 +20,7 @@ use crate::bot::gauge::{Gauge, OpenPost, Ticket};
 use crate::clock::{Clock, TimeMs};
 use crate::commit::{Listeners, Settling};
 use crate::effect::{Call, Delivery, DeliveryState, Destination};
+use crate::planted::{self, Bug, Point};
 use crate::report::Notice;
 use crate::store::{Settlement, Store, Write};
 use crate::turn::World;
@@ -252,7 +253,7 @@ impl Outbox {
                 self.queues.remove(to);
                 return;
             };
-            if outgoing.delivery.expires_at <= now {
+            if outgoing.delivery.expires_at <= now && !planted::has(Bug::ExpiryOff) {
                 self.end(outgoing, DeliveryState::Skipped, Some("expired".to_owned()), None);
                 continue;
             }
@@ -296,11 +297,13 @@ impl Outbox {
         }
         let request = request(&outgoing.delivery);
         tokio::spawn(async move {
+            planted::reach(Point::BeforeSend);
             let heard = if asks {
                 Heard::Seen(adapter.read_back(&request).await)
             } else {
                 Heard::Outcome(adapter.send(&request, now).await)
             };
+            planted::reach(Point::AfterSend);
             // Nobody listens when the bot has stopped: the row says `sending`, as it should.
             let _ = sent.send(Sent { outgoing, heard });
         });
@@ -349,8 +352,9 @@ impl Outbox {
 }
 
 fn request(delivery: &Delivery) -> Request {
+    let is_shared = planted::has(Bug::SharedNonce);
     Request {
-        key: delivery.key.clone(),
+        key: if is_shared { delivery.event.to_string() } else { delivery.key.clone() },
         account: delivery.account.clone(),
         answers: delivery.answers.clone(),
         to: delivery.to.clone(),

@@ -4,6 +4,7 @@ use super::{Outbox, Outgoing, backoff_ms, makes_message};
 use crate::adapter::{Outcome, Seen, SendSafety};
 use crate::commit::tell;
 use crate::effect::{Call, Delivery, DeliveryState, Policy};
+use crate::planted::{self, Bug};
 use crate::report::Notice;
 use crate::store::Write;
 
@@ -24,6 +25,7 @@ impl Outbox {
                 self.end(outgoing, DeliveryState::Sent, reason, id);
             }
             Outcome::NotSent { reason, retry_after } => {
+                let retry_after = retry_after.filter(|_| !planted::has(Bug::EarlyRetry));
                 let wait = retry_after.map_or(backoff_ms(outgoing.delivery.attempts), |after| {
                     i64::try_from(after.as_millis()).unwrap_or(i64::MAX / 2)
                 });
@@ -80,7 +82,7 @@ impl Outbox {
 
     /// Nobody will ever know: the policy decides.
     fn in_doubt(&mut self, outgoing: Outgoing, reason: String) {
-        if outgoing.delivery.policy == Policy::Retry {
+        if outgoing.delivery.policy == Policy::Retry || planted::has(Bug::RetryUnknown) {
             // What only an earlier process may have tried has been no burden yet, and a queue of
             // such deliveries would cost a wait for each.
             let is_first = outgoing.delivery.attempts == 0;
@@ -99,7 +101,8 @@ impl Outbox {
             let sentence = format!("limit `delivery_attempts` ({limit}) is reached: {reason}");
             self.tell_owner(&outgoing, &sentence);
             self.end(outgoing, DeliveryState::Failed, Some(sentence), None);
-        } else if self.clock.now() + wait_ms >= delivery.expires_at {
+        } else if self.clock.now() + wait_ms >= delivery.expires_at && !planted::has(Bug::ExpiryOff)
+        {
             self.tell_owner(&outgoing, &format!("expired before it could be sent: {reason}"));
             self.end(outgoing, DeliveryState::Skipped, Some(format!("expired: {reason}")), None);
         } else {
