@@ -182,7 +182,10 @@ impl Model {
             }
         }
         let is_message = event.kind == "message" && event.state == EventState::Done;
-        if is_message {
+        let told = self.told.get(&(event.account.clone(), event.key.clone()));
+        // A rule ends what comes after it.
+        let is_ended = told.is_some_and(|told| text_of(told).contains("广告"));
+        if is_message && !is_ended {
             *self.handled.entry(community).or_default() += 1;
         }
         for row in rows.state.iter().filter(|row| row.script == "probe" && row.key == "seen") {

@@ -10,6 +10,7 @@ pub mod pressure;
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
@@ -24,7 +25,7 @@ use crate::id::{CommunityId, GroupId, PersonId, Ref};
 use crate::lane::{Arrival, Message};
 use crate::planted::{self, Bug};
 use crate::report::Notice;
-use crate::store::{CommunityRow, GroupRow, Store};
+use crate::store::{CommunityRow, GroupRow, Store, StoreError};
 use crate::turn::{GroupPlace, World};
 use direct::Named;
 use pressure::Pressure;
@@ -34,6 +35,8 @@ const KEYS_REMEMBERED: usize = 65_536;
 /// Accounts whose person is remembered in memory, in each of two generations. More than can be
 /// under way at once, so that nobody is forgotten before she is in the database.
 const PERSONS_REMEMBERED: usize = 65_536;
+/// Wait before the database is asked once more.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
 /// Events that are looked at together.
 const BATCH: usize = 256;
 
@@ -203,15 +206,12 @@ impl Intake {
             return;
         }
         let accounts: Vec<Ref> = unknown.into_iter().cloned().collect();
-        match self.store.persons(&accounts).await {
-            Ok(found) => {
-                for (account, person) in accounts.into_iter().zip(found) {
-                    if let Some(person) = person {
-                        self.persons.insert(account, person);
-                    }
-                }
+        // A number given in ignorance would make two persons of one.
+        let found = insist("look up accounts", || self.store.persons(&accounts)).await;
+        for (account, person) in accounts.into_iter().zip(found) {
+            if let Some(person) = person {
+                self.persons.insert(account, person);
             }
-            Err(error) => tracing::warn!(%error, "could not look up accounts"),
         }
     }
 
@@ -280,17 +280,11 @@ impl Intake {
         }
         // A direct message runs in the sender's community.
         let person = person?;
-        match self.store.communities_of(person).await {
-            Ok(communities) => {
-                let named: Vec<Named> = communities.into_iter().map(|id| self.named(id)).collect();
-                let (community, which) = direct::choose(envelope, &named)?;
-                Some(Where { community, group: None, new: (None, None), which })
-            }
-            Err(error) => {
-                tracing::warn!(%error, "could not look up the communities of a person");
-                None
-            }
-        }
+        let ask = || self.store.communities_of(person);
+        let communities = insist("look up the communities of a person", ask).await;
+        let named: Vec<Named> = communities.into_iter().map(|id| self.named(id)).collect();
+        let (community, which) = direct::choose(envelope, &named)?;
+        Some(Where { community, group: None, new: (None, None), which })
     }
 
     /// A community with the names that members know it by.
@@ -349,6 +343,22 @@ impl Intake {
         });
         let row = GroupRow { id, community, reference: reference.clone(), name: name.to_owned() };
         Where { community, group: Some(id), new: (community_row, Some(row)), which: Vec::new() }
+    }
+}
+
+/// Asks until the database answers: what waits behind it fills the mailboxes, and the adapters wait.
+async fn insist<'a, T>(
+    what: &str,
+    ask: impl Fn() -> BoxFuture<'a, Result<T, StoreError>> + Send,
+) -> T {
+    loop {
+        match ask().await {
+            Ok(answer) => return answer,
+            Err(error) => {
+                tracing::error!(%error, "could not {what}; asking again");
+                tokio::time::sleep(ASK_AGAIN).await;
+            }
+        }
     }
 }
 

@@ -139,10 +139,10 @@ impl Lanes {
         self.hand_over(id, item);
     }
 
-    /// The polite line, where somebody waits for an answer.
+    /// The polite line, where somebody still waits for an answer.
     fn apology(&self, id: CommunityId, arrival: &Arrival) -> Option<Delivery> {
         let group = self.world.group(arrival.event.group?)?;
-        arrival.event.envelope.actor.as_ref()?;
+        arrival.event.envelope.actor.as_ref().filter(|_| !arrival.event.stale)?;
         let platform = self.world.platforms.get(group.reference.platform())?;
         let locale = &self.lanes.get(&id)?.plan.locale;
         let now = self.clock.now();

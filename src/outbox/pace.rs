@@ -1,10 +1,12 @@
 //! How fast messages may follow each other: the rates that a platform enforces, or that keep an
 //! account from standing out.
 //!
-//! One GCRA (<https://en.wikipedia.org/wiki/Generic_cell_rate_algorithm>) for each account and each
-//! destination. Only messages count: an advertisement is taken away at once.
+//! A window for each account and each destination: the times of the latest messages, as many as the
+//! rate takes. Whatever stretch of the period's length one looks at, it has no more than that; a rate
+//! that only fills up again as time passes would let nearly twice as many through.
+//! Only messages count: an advertisement is taken away at once.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
 use crate::adapter::{Rate, RateScope};
 use crate::clock::TimeMs;
@@ -18,10 +20,10 @@ const REMEMBERED: usize = 10_000;
 /// Over what a rate counts: the account, and the destination where it is one's own.
 type Key = (usize, Ref, Option<Destination>);
 
-/// Theoretical arrival times of the next messages, Unix ms.
+/// When the latest messages went, Unix ms, the earliest first.
 #[derive(Default)]
 pub(super) struct Pace {
-    arrivals: HashMap<Key, TimeMs>,
+    sent: HashMap<Key, VecDeque<TimeMs>>,
 }
 
 impl Pace {
@@ -29,21 +31,26 @@ impl Pace {
     pub(super) fn allowed_at(&self, delivery: &Delivery, world: &World) -> TimeMs {
         let rates = rates(delivery, world);
         let allowed = rates.iter().enumerate().map(|(index, rate)| {
-            let arrival = self.arrivals.get(&key(index, rate, delivery)).copied().unwrap_or(0);
-            let (each_ms, burst_ms) = times(rate);
-            arrival - (burst_ms - each_ms)
+            let sent = self.sent.get(&key(index, rate, delivery));
+            let full = sent.filter(|sent| sent.len() >= count(rate));
+            full.and_then(VecDeque::front).map_or(0, |first| first + period_ms(rate))
         });
         allowed.max().unwrap_or(0)
     }
 
     /// A delivery goes now.
     pub(super) fn note(&mut self, delivery: &Delivery, world: &World, now: TimeMs) {
-        if self.arrivals.len() >= REMEMBERED {
-            self.arrivals.retain(|_, arrival| *arrival > now);
+        let rates = rates(delivery, world);
+        if self.sent.len() >= REMEMBERED {
+            let longest_ms = rates.iter().map(period_ms).max().unwrap_or_default();
+            self.sent.retain(|_, sent| sent.back().is_some_and(|last| last + longest_ms > now));
         }
-        for (index, rate) in rates(delivery, world).iter().enumerate() {
-            let arrival = self.arrivals.entry(key(index, rate, delivery)).or_insert(now);
-            *arrival = (*arrival).max(now) + times(rate).0;
+        for (index, rate) in rates.iter().enumerate() {
+            let sent = self.sent.entry(key(index, rate, delivery)).or_default();
+            sent.push_back(now);
+            while sent.len() > count(rate) {
+                sent.pop_front();
+            }
         }
     }
 }
@@ -67,8 +74,10 @@ fn key(index: usize, rate: &Rate, delivery: &Delivery) -> Key {
     (index, delivery.account.clone(), to)
 }
 
-/// Milliseconds for one message, and for a whole burst.
-fn times(rate: &Rate) -> (i64, i64) {
-    let burst_ms = i64::try_from(rate.period.as_millis()).unwrap_or(i64::MAX / 4);
-    (burst_ms / i64::from(rate.count.max(1)), burst_ms)
+fn count(rate: &Rate) -> usize {
+    rate.count.max(1) as usize
+}
+
+fn period_ms(rate: &Rate) -> i64 {
+    i64::try_from(rate.period.as_millis()).unwrap_or(i64::MAX / 4)
 }
