@@ -333,10 +333,10 @@ impl Machine {
             }
         }
         let now = self.world.clock.now();
-        let due = state.model.timers.values().filter(|timer| timer.due + 1000 < now).count();
-        if due > 0 {
-            left.push(format!("{due} timers are due"));
-        }
+        let due = state.model.timers.values().filter(|timer| timer.due + 1000 < now);
+        left.extend(
+            due.map(|it| format!("timer {} {} is due since {}", it.script, it.name, it.due)),
+        );
         drop(state);
         left.extend(database::left(&self.disk));
         left

@@ -4,9 +4,12 @@ use qundao::script::load::source;
 use qundao::script::protocol::Source;
 
 /// Counts every message, once.
-const PROBE: &str = r#"
+const COUNT: &str = r#"//! Counts.
 on_message(|m| { state::incr("community", "seen"); });
+"#;
 
+/// Says and does all kinds of things.
+const PROBE: &str = r#"
 command("两句", |c| { c.reply("其一"); c.reply("其二"); c.reply("其三"); });
 
 command("提醒 <delay:duration>", |c| { after(c.delay, "ring", c.member.id); });
@@ -73,6 +76,8 @@ pub fn sources(version: Version) -> Vec<Source> {
     let end = if version.is_broken { "fn" } else { "" };
     let probe = format!("//! Version {}.\n{PROBE}{end}", version.probe);
     let mut all = vec![own("probe", &probe), own("faulty", FAULTY), own("clockwork", CLOCKWORK)];
+    // Rules, so that they run before all others: nothing ends before it was counted.
+    all.push(source("count", "rules/count.rhai", true, COUNT));
     all.push(source("keeper", "rules/keeper.rhai", true, KEEPER));
     all.extend(shipped.map(|(name, text)| own(name, text)));
     if version.has_extra {

@@ -102,8 +102,9 @@ impl Lanes {
             Tick { timer, script: ScriptName::new(""), name: name.clone(), due, data: Value::Unit };
         let envelope = Envelope {
             account,
-            key: if name.is_empty() { timer.to_string() } else { format!("{name}{event_id}") }
-                .into(),
+            // A timer's number may have been another's before a restart; its row is what keeps it
+            // from firing twice.
+            key: format!("{name}{timer}.{event_id}").into(),
             key_quality: KeyQuality::Stable,
             at: due,
             group: None,

@@ -29,6 +29,12 @@ impl Outbox {
                 let wait = retry_after.map_or(backoff_ms(outgoing.delivery.attempts), |after| {
                     i64::try_from(after.as_millis()).unwrap_or(i64::MAX / 2)
                 });
+                if retry_after.is_some() {
+                    // Asked of the destination, whatever becomes of this delivery.
+                    let not_before = self.clock.now() + wait;
+                    let queue = self.queues.entry(outgoing.delivery.to.clone()).or_default();
+                    queue.not_before = queue.not_before.max(not_before);
+                }
                 self.try_again(outgoing, wait, reason);
             }
             Outcome::Unknown { reason } => {
