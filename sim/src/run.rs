@@ -1,8 +1,9 @@
 //! Runs a world from its beginning to its end, and many of them beside each other.
 
-use std::sync::Arc;
+use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc;
+use std::sync::{Arc, Once, mpsc};
 
 use qundao::store::sqlite::Sqlite;
 use tokio::runtime::Builder;
@@ -28,8 +29,41 @@ pub struct Outcome {
     pub log: Option<String>,
 }
 
+thread_local! {
+    /// What panicked on this thread since it was last asked.
+    static PANICKED: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+/// Panics of a world's thread are violations, also those that the runtime catches.
+fn listen_to_panics() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        std::panic::set_hook(Box::new(|info| {
+            PANICKED.with_borrow_mut(|panicked| {
+                panicked.get_or_insert_with(|| info.to_string());
+            });
+        }));
+    });
+}
+
 /// Runs a plan.
 pub fn run(plan: &Plan, keeps_log: bool) -> Outcome {
+    listen_to_panics();
+    PANICKED.take();
+    let outcome = catch_unwind(AssertUnwindSafe(|| run_to_its_end(plan, keeps_log)));
+    let panicked = PANICKED.take().map(|text| Violation::new("panic", text));
+    let mut outcome = outcome.unwrap_or_else(|_| Outcome {
+        seed: plan.seed,
+        violation: None,
+        figures: Figures::default(),
+        hash: String::new(),
+        log: None,
+    });
+    outcome.violation = outcome.violation.or(panicked);
+    outcome
+}
+
+fn run_to_its_end(plan: &Plan, keeps_log: bool) -> Outcome {
     qundao::blocking::on_the_spot(true);
     let world = World::new(plan.clone(), keeps_log);
     let disk = block::on(Sqlite::memory()).expect("a database in memory");
