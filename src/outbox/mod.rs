@@ -5,6 +5,7 @@
 //! certain not to have arrived is tried again until it expires; what may have arrived follows its
 //! policy; nothing is retried inside an adapter.
 
+mod back;
 mod cards;
 mod pace;
 mod settle;
@@ -78,6 +79,8 @@ pub struct Outbox {
     slots: Slots,
     pace: Pace,
     sent: mpsc::UnboundedSender<Sent>,
+    /// What the clock showed when it was last looked at.
+    looked_at: TimeMs,
 }
 
 /// When the outbox wants to go on; a virtual clock must be moved there.
@@ -141,6 +144,7 @@ impl Outbox {
     pub async fn run(parts: OutboxParts, mut outgoing: mpsc::UnboundedReceiver<Outgoing>) {
         let (sent, mut outcomes) = mpsc::unbounded_channel();
         let mut outbox = Self {
+            looked_at: parts.clock.now(),
             clock: parts.clock,
             world: parts.world,
             adapters: parts.adapters,
@@ -155,6 +159,7 @@ impl Outbox {
         };
         let due = outbox.due.clone();
         loop {
+            outbox.look_at_clock();
             let wait = outbox.wait_ms();
             // In this order, because only the last can come without end.
             tokio::select! {
@@ -185,7 +190,8 @@ impl Outbox {
         next
     }
 
-    async fn enqueue(&mut self, outgoing: Outgoing) {
+    async fn enqueue(&mut self, mut outgoing: Outgoing) {
+        self.believe(&mut outgoing);
         if self.due.is_parking() {
             self.end(outgoing, DeliveryState::Queued, None, None);
             return;

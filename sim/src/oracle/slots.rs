@@ -28,7 +28,8 @@ pub fn check(world: &World) -> Verdict {
     }
     let (from, to) = (world.plan.cast.begin, world.clock.now());
     for group in 0..GROUPS.len() {
-        let Some(community) = world.state().model.communities.get(&group_ref(group)).copied() else {
+        let Some(community) = world.state().model.communities.get(&group_ref(group)).copied()
+        else {
             continue;
         };
         let walked = walk(world.plan.cast.zone_of(group), from, to);
@@ -56,7 +57,9 @@ fn compare(world: &World, community: i64, name: &str, times: &Times) -> Verdict 
     }
     for (at, local) in &found {
         if times.get(at).is_none_or(|expected| expected != local) {
-            return wrong(format!("{name} in community {community}: nobody planned {local} at {at}"));
+            return wrong(format!(
+                "{name} in community {community}: nobody planned {local} at {at}"
+            ));
         }
     }
     let end = (world.clock.now() - MINUTE_MS).max(first);
@@ -115,7 +118,8 @@ fn walk(zone: Tz, from: TimeMs, to: TimeMs) -> Vec<Minute> {
 fn times(minutes: &[Minute], minute: u32, hour: Option<u32>) -> Times {
     let shown = |local: NaiveDateTime| local.to_string();
     let fits = |local: &NaiveDateTime| {
-        let at_hour = hour.map_or(local.hour().is_multiple_of(EVERY_H), |hour| local.hour() == hour);
+        let at_hour =
+            hour.map_or(local.hour().is_multiple_of(EVERY_H), |hour| local.hour() == hour);
         local.minute() == minute && at_hour
     };
     let mut times = Times::new();
