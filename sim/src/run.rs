@@ -1,6 +1,6 @@
 //! Runs a world from its beginning to its end, and many of them beside each other.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Once, mpsc};
@@ -32,13 +32,19 @@ pub struct Outcome {
 thread_local! {
     /// What panicked on this thread since it was last asked.
     static PANICKED: RefCell<Option<String>> = const { RefCell::new(None) };
+    /// A world is being run on this thread.
+    static IS_WORLD: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Panics of a world's thread are violations, also those that the runtime catches.
 fn listen_to_panics() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        std::panic::set_hook(Box::new(|info| {
+        let others = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            if !IS_WORLD.get() {
+                return others(info);
+            }
             PANICKED.with_borrow_mut(|panicked| {
                 panicked.get_or_insert_with(|| info.to_string());
             });
@@ -50,7 +56,9 @@ fn listen_to_panics() {
 pub fn run(plan: &Plan, keeps_log: bool) -> Outcome {
     listen_to_panics();
     PANICKED.take();
+    IS_WORLD.set(true);
     let outcome = catch_unwind(AssertUnwindSafe(|| run_to_its_end(plan, keeps_log)));
+    IS_WORLD.set(false);
     let panicked = PANICKED.take().map(|text| Violation::new("panic", text));
     let mut outcome = outcome.unwrap_or_else(|_| Outcome {
         seed: plan.seed,

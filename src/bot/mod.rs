@@ -2,6 +2,7 @@
 
 pub mod gauge;
 mod condemn;
+mod housekeep;
 mod planned;
 mod reload;
 mod seed;

@@ -7,6 +7,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::gauge::Gauge;
+use super::housekeep::Housekeeper;
 use super::reload::Scripts;
 use super::timers::Timers;
 use super::watch::Watcher;
@@ -25,12 +26,6 @@ use crate::planted::{self, Bug};
 use crate::report::Notice;
 use crate::store::{Settlement, Store, StoreError, Write};
 use crate::turn::{Numbers, Places, Platform, World};
-
-/// How often old texts and keys are forgotten, ms.
-const HOUSEKEEPING_MS: u64 = 3_600_000;
-/// Keys are needed as long as a platform may repeat an event; days.
-const KEYS_DAYS: i64 = 30;
-const DAY_MS: i64 = 24 * 3_600_000;
 
 impl Bot {
     /// Reads the store, takes up what was left, starts every part.
@@ -135,7 +130,13 @@ impl Bot {
             tokio::spawn(lanes.run(lanes_rx, finished)),
             tokio::spawn(committer.run(commits_rx, settle_rx)),
             tokio::spawn(Outbox::run(outbox, outbox_rx)),
-            tokio::spawn(housekeep(store.clone(), clock.clone(), shared_config.clone())),
+            tokio::spawn(Housekeeper {
+                store: store.clone(),
+                clock: clock.clone(),
+                config: shared_config.clone(),
+                platforms: adapters.iter().map(|it| it.account().platform().to_owned()).collect(),
+            }
+            .run()),
         ];
         if clock.flows() {
             let watcher = Watcher {
@@ -294,22 +295,6 @@ fn take_up(
                 let post = Some(gauge.post(delivery.event));
                 let _ = outbox.send(Outgoing { post, delivery, ticket, in_doubt: was_sending });
             }
-        }
-    }
-}
-
-/// Forgets what need not be kept.
-async fn housekeep(store: Arc<dyn Store>, clock: Arc<dyn Clock>, config: Arc<RwLock<Arc<Config>>>) {
-    loop {
-        tokio::time::sleep(std::time::Duration::from_millis(HOUSEKEEPING_MS)).await;
-        let days = {
-            let config = config.read().expect("the configuration is only replaced whole");
-            i64::from(config.privacy.archive_days)
-        };
-        let now = clock.now();
-        match store.housekeep(now - days * DAY_MS, now - KEYS_DAYS.max(days) * DAY_MS).await {
-            Ok(rows) => tracing::debug!(rows, "forgot what is old"),
-            Err(error) => tracing::warn!(%error, "could not forget what is old"),
         }
     }
 }

@@ -301,25 +301,30 @@ pub(super) async fn housekeep(
     let keys = first_event_since(connection, keys_before).await?;
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(failure)?;
     let mut touched = 0;
-    for (sql, before) in [
+    // A number stands for a time only as long as the clock went right: the row itself has the last
+    // word, by the clock of its platform too.
+    for (sql, before, time) in [
         (
             "UPDATE event SET text = NULL, body = NULL WHERE id < $1 AND state <> 1
-            AND (text IS NOT NULL OR body IS NOT NULL)",
+            AND received_at < $2 AND at < $2 AND (text IS NOT NULL OR body IS NOT NULL)",
             texts,
+            texts_before,
         ),
         (
-            "DELETE FROM delivery WHERE expires_at < $1
+            "DELETE FROM delivery WHERE event < $1 AND expires_at < $2
             AND state IN('sent','failed','skipped')",
+            keys,
             keys_before,
         ),
-        ("DELETE FROM routine_run WHERE event < $1", keys),
+        ("DELETE FROM routine_run WHERE event < $1 AND decided_at < $2", keys, keys_before),
         (
-            "DELETE FROM event WHERE id < $1 AND state = 0
+            "DELETE FROM event WHERE id < $1 AND state = 0 AND received_at < $2 AND at < $2
             AND NOT EXISTS(SELECT 1 FROM ledger_transfer t WHERE t.event = event.id)",
             keys,
+            keys_before,
         ),
     ] {
-        let done = sqlx::query(sql).bind(before).execute(&mut *transaction).await;
+        let done = sqlx::query(sql).bind(before).bind(time).execute(&mut *transaction).await;
         touched += done.map_err(failure)?.rows_affected();
     }
     transaction.commit().await.map_err(failure)?;
