@@ -30,8 +30,13 @@ pub fn happen(world: &World, op: &Op, is_up: bool) -> bool {
 }
 
 fn envelope(world: &World, op: &Op) -> Option<(usize, Envelope)> {
+    let mut is_direct = false;
     let (group, member, kind) = match &op.what {
         What::Say { group, member, text } => {
+            (*group, *member, message(op, [Element::Text(text.clone())].into()))
+        }
+        What::Direct { group, member, text } => {
+            is_direct = true;
             (*group, *member, message(op, [Element::Text(text.clone())].into()))
         }
         What::Grant { group, to, amount } => {
@@ -69,7 +74,7 @@ fn envelope(world: &World, op: &Op) -> Option<(usize, Envelope)> {
         key: format!("k{}", op.id).into(),
         key_quality: KeyQuality::Stable,
         at: world.clock.real(),
-        group: Some(place(group)),
+        group: (!is_direct).then(|| place(group)),
         actor: Some(actor(group, member)),
         kind,
         backfilled: false,

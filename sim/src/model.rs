@@ -85,7 +85,10 @@ impl Model {
 
     /// A platform was told that it need not repeat this.
     pub fn acked(&self, account: &Ref, key: &Arc<str>) -> Verdict {
-        if self.events.contains_key(&(account.clone(), key.clone())) {
+        let key_of = (account.clone(), key.clone());
+        let is_direct = self.told.get(&key_of).is_some_and(|told| told.group.is_none());
+        // Who is in no community and writes to the bot alone is heard by nobody.
+        if self.events.contains_key(&key_of) || is_direct {
             return Ok(());
         }
         Err(Violation::new("O1 accepted", format!("{key} was acknowledged and is not committed")))
@@ -186,7 +189,9 @@ impl Model {
             }
         }
         let is_message = event.kind == "message" && event.state == EventState::Done;
-        if is_message {
+        // Who writes to the bot alone may be asked which community she means.
+        let is_heard = event.group.is_some() || rows.state.iter().any(|row| row.script == "count");
+        if is_message && is_heard {
             *self.handled.entry(community).or_default() += 1;
         }
         for row in rows.state.iter().filter(|row| row.script == "count" && row.key == "seen") {

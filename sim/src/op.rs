@@ -28,6 +28,8 @@ pub struct Op {
 pub enum What {
     /// A member writes.
     Say { group: usize, member: usize, text: String },
+    /// A member writes to the bot alone.
+    Direct { group: usize, member: usize, text: String },
     /// An admin gives points to a member.
     Grant { group: usize, to: usize, amount: i64 },
     /// A member presses the button of the latest packet.
@@ -180,6 +182,10 @@ impl Author {
                 self.note(What::Say {
                     group, member: 0, text: "定时 加 21:30 晚上好".to_owned()
                 })
+            }
+            98..99 => {
+                let text = (*self.draw.pick(&["积分", "签到", "你好", "我的签到"])).to_owned();
+                self.note(What::Direct { group, member, text });
             }
             97..98 => {
                 self.note(What::Say { group, member: 0, text: "取消定时 加".to_owned() })

@@ -219,6 +219,7 @@ impl Machine {
                 world.state().platforms[*platform].disconnect(until);
             }
             What::Say { .. }
+            | What::Direct { .. }
             | What::Grant { .. }
             | What::Press { .. }
             | What::React { .. }
@@ -314,6 +315,7 @@ impl Machine {
             }
         }
         self.check().await;
+        world.judge(slots::waits(world));
         let verdict = slots::check(world);
         world.judge(verdict);
         let verdict = database::verify(&self.disk, world);

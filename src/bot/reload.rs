@@ -141,7 +141,7 @@ impl Bot {
         known.sort_unstable();
         for (id, key) in known {
             let timers = by_community.get(&id).map(Vec::as_slice).unwrap_or_default();
-            if !is_in_step(&registry.plan(&key), timers) {
+            if !is_in_step(&registry.plan(&key), timers, self.clock.now()) {
                 let _ = self.lanes.send(Message::Look(id, self.gauge.ticket()));
             }
         }

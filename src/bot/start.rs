@@ -13,9 +13,7 @@ use super::timers::Timers;
 use super::watch::Watcher;
 use super::{Bot, Parts, condemn, fire_due};
 use crate::adapter::{Adapter, SendSafety};
-use crate::clock::Clock;
 use crate::commit::{Committer, Figures, Listeners};
-use crate::config::Config;
 use crate::effect::{Call, Delivery, DeliveryState, Policy};
 use crate::id::{EventId, Ref};
 use crate::intake::{Door, Intake};
@@ -130,13 +128,18 @@ impl Bot {
             tokio::spawn(lanes.run(lanes_rx, finished)),
             tokio::spawn(committer.run(commits_rx, settle_rx)),
             tokio::spawn(Outbox::run(outbox, outbox_rx)),
-            tokio::spawn(Housekeeper {
-                store: store.clone(),
-                clock: clock.clone(),
-                config: shared_config.clone(),
-                platforms: adapters.iter().map(|it| it.account().platform().to_owned()).collect(),
-            }
-            .run()),
+            tokio::spawn(
+                Housekeeper {
+                    store: store.clone(),
+                    clock: clock.clone(),
+                    config: shared_config.clone(),
+                    platforms: adapters
+                        .iter()
+                        .map(|it| it.account().platform().to_owned())
+                        .collect(),
+                }
+                .run(),
+            ),
         ];
         if clock.flows() {
             let watcher = Watcher {

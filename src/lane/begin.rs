@@ -169,6 +169,9 @@ fn complete_tick(arrival: &mut Arrival, community: &Community) -> bool {
 /// What every event of its kind does, whatever the scripts say.
 fn base(turn: &mut Turn, config: &Config, has_posts: &dyn Fn(EventId) -> bool) -> Base {
     let event = turn.event.clone();
+    if matches!(&event.envelope.kind, EventKind::Tick(tick) if tick.name == LOOK) {
+        turn.community.routines_mark = 0;
+    }
     turn.keep_routines();
     if let Some(person) = event.person {
         note_actor(turn, person, config);

@@ -66,6 +66,10 @@ fn events(disk: &Disk, world: &World) -> Verdict {
     let found: BTreeMap<(&str, &str), &str> =
         rows.iter().map(|row| ((row[0].as_str(), row[1].as_str()), row[2].as_str())).collect();
     for ((account, key), event) in known {
+        // What a clock that was a year behind has noted is old before its time; nothing repeats it.
+        if world.plan.has_jumps() && account.platform() == "core" {
+            continue;
+        }
         let id = event.id.to_string();
         if found.get(&(account.as_str(), &**key)) != Some(&id.as_str()) {
             return wrong(format!("event {id} with key {key} of {account} is gone"));

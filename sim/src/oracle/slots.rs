@@ -12,6 +12,8 @@ use crate::scripts::CLOCKWORK_TIMES;
 use crate::world::{Verdict, Violation, World};
 
 const MINUTE_MS: i64 = 60_000;
+/// The longest day has 25 hours, and a clock that was a day ahead has decided two of them before.
+const DAYS_MS: i64 = 3 * 25 * 60 * MINUTE_MS;
 /// Hours between two times of what follows the time that passes.
 const EVERY_H: u32 = 3;
 /// A backlog of more times than this is not noted one by one.
@@ -38,6 +40,23 @@ pub fn check(world: &World) -> Verdict {
         }
     }
     Ok(())
+}
+
+/// Whatever clocks have shown: what comes every day does not wait for next year.
+pub fn waits(world: &World) -> Verdict {
+    let now = world.clock.now();
+    let state = world.state();
+    let far = state.model.timers.values().find(|timer| {
+        timer.script == "clockwork" && timer.name.starts_with('@') && timer.due > now + DAYS_MS
+    });
+    match far {
+        None => Ok(()),
+        Some(timer) => {
+            let hours = (timer.due - now) / 3_600_000;
+            let text = format!("{} comes every day and waits for {hours} h", timer.name);
+            Err(Violation::new("O5 slots", text))
+        }
+    }
 }
 
 fn compare(world: &World, community: i64, name: &str, times: &Times) -> Verdict {
