@@ -171,6 +171,7 @@ impl Committer {
                     return;
                 }
             }
+            Self::acknowledge(&mut items);
             self.commit(&mut items, &mut settled).await;
         }
     }
@@ -199,6 +200,16 @@ impl Committer {
             planted::reach(Point::Settled);
         }
         settled.clear();
+    }
+
+    /// A mistake that tests plant: the platform knows before the disk does.
+    fn acknowledge(items: &mut [Item]) {
+        if planted::has(Bug::AckBeforeCommit) {
+            let arrivals = items.iter_mut().filter_map(|item| item.arrival.as_mut());
+            for receipt in arrivals.filter_map(|arrival| arrival.receipt.take()) {
+                let _ = receipt.send(Accepted::New);
+            }
+        }
     }
 
     fn is_outdated(&self, item: &Item) -> bool {

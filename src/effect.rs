@@ -221,7 +221,7 @@ impl Effect {
 }
 
 /// Where a delivery goes, as the platform names it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Destination {
     /// A group.
     Group(Ref),

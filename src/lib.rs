@@ -13,7 +13,7 @@
 //! - [`store`]: the contract of the database, and SQLite behind it
 //! - [`news`]: feeds, fetched once for all communities and kept fresh for the scripts that ask
 //! - [`text`]: every sentence a member can read, in each language
-//! - [`planted`]: faults that tests plant
+//! - [`planted`]: faults that tests plant; [`blocking`]: work that needs a thread
 //! - [`bot`]: all of it wired together
 //! - [`workbench`]: check, test, doctor: what a manager uses before a rule goes live
 //! - [`cli`]: the command line
@@ -45,6 +45,7 @@ pub mod routine;
 pub mod store;
 pub mod text;
 pub mod planted;
+pub mod blocking;
 pub mod tls;
 pub mod bot;
 pub mod workbench;

@@ -1,8 +1,14 @@
 //! Housekeeping, once an hour: what is old is forgotten, and once a day the head of the audit log is
 //! told, so that it stands where nobody who tampers with the database can reach it.
+//!
+//! What is forgotten is gone, so a wrong clock must not make it more: a machine whose clock says next
+//! year for an hour would lose every key by which a repeated event is known.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, RwLock};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::KEYS_DAYS;
 use crate::clock::{Clock, TimeMs};
@@ -18,6 +24,10 @@ use crate::value::ValueMap;
 /// How often, ms.
 const EVERY_MS: i64 = 3_600_000;
 const DAY_MS: i64 = 24 * 3_600_000;
+/// The clock and the time that passes differ by more than this between two rounds: a jump.
+const JUMP_MS: i64 = 60_000;
+/// A clock that has gone right for so long is believed.
+const STEADY: Duration = Duration::from_secs(24 * 3600);
 
 /// Looks after what is kept.
 pub(super) struct Housekeeper {
@@ -25,6 +35,7 @@ pub(super) struct Housekeeper {
     clock: Arc<dyn Clock>,
     config: Arc<RwLock<Arc<Config>>>,
     notices: Arc<Listeners<Notice>>,
+    platforms: Vec<String>,
     /// When it looked last, Unix ms.
     looked_at: AtomicI64,
     /// The day on which the head was told last, since 1970.
@@ -38,17 +49,39 @@ impl Housekeeper {
         clock: Arc<dyn Clock>,
         config: Arc<RwLock<Arc<Config>>>,
         notices: Arc<Listeners<Notice>>,
+        platforms: Vec<String>,
     ) -> Self {
         let looked_at = AtomicI64::new(clock.now());
-        Self { store, clock, config, notices, looked_at, told_on: AtomicI64::new(0) }
+        Self { store, clock, config, notices, platforms, looked_at, told_on: AtomicI64::new(0) }
     }
 
     /// Works as time passes.
     pub(super) async fn run(self: Arc<Self>) {
+        let (mut wall, mut passed) = (self.clock.now(), Instant::now());
+        let mut right_since = passed;
         loop {
-            tokio::time::sleep(std::time::Duration::from_millis(EVERY_MS as u64)).await;
-            self.look().await;
+            tokio::time::sleep(Duration::from_millis(EVERY_MS as u64)).await;
+            let (now, here) = (self.clock.now(), Instant::now());
+            if (now - wall - (here - passed).as_millis() as i64).abs() > JUMP_MS {
+                right_since = here;
+            }
+            (wall, passed) = (now, here);
+            let is_believed = here - right_since >= STEADY;
+            let old_at = if is_believed { Some(now) } else { self.heard(now).await };
+            self.keep(now, old_at).await;
         }
+    }
+
+    /// The latest that any platform told, if the clock is not behind even that.
+    async fn heard(&self, now: TimeMs) -> Option<TimeMs> {
+        let mut heard = None;
+        for platform in &self.platforms {
+            match self.store.last_heard(platform).await {
+                Ok(at) => heard = heard.max(at),
+                Err(error) => tracing::warn!(%error, "could not see when `{platform}` was heard"),
+            }
+        }
+        heard.map(|heard| now.min(heard))
     }
 
     /// Works if it is time; a virtual clock was moved.
@@ -57,12 +90,19 @@ impl Housekeeper {
         if now - self.looked_at.load(Ordering::SeqCst) < EVERY_MS {
             return;
         }
+        self.keep(now, Some(now)).await;
+    }
+
+    /// Forgets what is old at a time, if that is known.
+    async fn keep(&self, now: TimeMs, old_at: Option<TimeMs>) {
         self.looked_at.store(now, Ordering::SeqCst);
         let config = self.config.read().expect("the configuration is only replaced whole").clone();
         reach(Point::Housekeeping);
-        match self.store.housekeep(&old(&config.privacy, now)).await {
-            Ok(rows) => tracing::debug!(rows, "forgot what is old"),
-            Err(error) => tracing::warn!(%error, "could not forget what is old"),
+        if let Some(at) = old_at {
+            match self.store.housekeep(&old(&config.privacy, at)).await {
+                Ok(rows) => tracing::debug!(rows, "forgot what is old"),
+                Err(error) => tracing::warn!(%error, "could not forget what is old"),
+            }
         }
         let day = now.div_euclid(DAY_MS);
         if self.told_on.swap(day, Ordering::SeqCst) != day {

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::Bot;
 use super::planned::{self, Planned};
 use crate::adapter::{Adapter, CommandOffer};
+use crate::blocking;
 use crate::config::{Config, Effective, Resolved, ScriptTables, changes, live};
 use crate::dispatch::Registry;
 use crate::id::{CommunityId, ScriptName};
@@ -67,7 +68,7 @@ impl Bot {
             let scripts = self.scripts.lock().await;
             (scripts.host.clone(), scripts.in_force.clone(), scripts.condemned.clone())
         };
-        let tried = tokio::task::spawn_blocking(move || {
+        let tried = blocking::run(move || {
             prepare(&|source| judge(&condemned, &*host, source), &old, sources)
         });
         tried.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
@@ -146,13 +147,14 @@ impl Bot {
         for (community, script, name, data) in waiting {
             by_community.entry(community).or_default().push((script, name, data));
         }
-        let known: Vec<(CommunityId, String)> = {
+        let mut known: Vec<(CommunityId, String)> = {
             let places = self.world.places.read().expect("places are only replaced whole");
             places.keys.iter().map(|(id, key)| (*id, key.clone())).collect()
         };
+        known.sort_unstable();
         for (id, key) in known {
             let timers = by_community.get(&id).map(Vec::as_slice).unwrap_or_default();
-            if !is_in_step(&registry.plan(&key), timers) {
+            if !is_in_step(&registry.plan(&key), timers, self.clock.now()) {
                 let _ = self.lanes.send(Message::Look(id, self.gauge.ticket()));
             }
         }

@@ -163,6 +163,7 @@ impl Bot {
             clock.clone(),
             shared_config.clone(),
             notices.clone(),
+            adapters.iter().map(|adapter| adapter.account().platform().to_owned()).collect(),
         ));
         if clock.flows() {
             // Before anybody can offer anything.
@@ -269,7 +270,8 @@ async fn remind(adapter: &dyn Adapter, world: &World, store: &dyn Store) -> anyh
     let Some(until) = store.last_heard(account.platform()).await? else { return Ok(()) };
     let places = world.places.read().expect("places are only replaced whole");
     let is_there = |group: &&Ref| group.platform() == account.platform();
-    let groups: Vec<Ref> = places.by_ref.keys().filter(is_there).cloned().collect();
+    let mut groups: Vec<Ref> = places.by_ref.keys().filter(is_there).cloned().collect();
+    groups.sort_unstable();
     adapter.heard_before(&groups, until);
     Ok(())
 }

@@ -58,6 +58,11 @@ impl Timers {
         taken
     }
 
+    /// Communities that have any.
+    pub fn communities(&self) -> BTreeSet<CommunityId> {
+        self.lock().by_id.values().map(|(_, community)| *community).collect()
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
         self.inner.lock().expect("nothing panics while it holds the timers")
     }

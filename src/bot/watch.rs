@@ -90,10 +90,14 @@ impl Watcher {
     /// Fires timers as time passes.
     pub(super) async fn run(self) {
         let mut watch = Watch::new(self.clock.wall(), Instant::now());
+        let mut was_put_back = false;
         loop {
             let look = watch.look(self.clock.wall(), Instant::now());
             let wait = match look {
                 Look::Well => {
+                    if std::mem::take(&mut was_put_back) {
+                        self.look_at_routines();
+                    }
                     let now = self.clock.now();
                     fire_due(&self.timers, &self.gauge, &self.lanes, now);
                     let next = self.timers.next_due();
@@ -102,14 +106,25 @@ impl Watcher {
                     Duration::from_millis(wait_ms as u64)
                 }
                 Look::Jumped(by_ms) => {
+                    was_put_back |= by_ms < 0;
                     self.alarm(by_ms);
                     HOLD_LOOK
                 }
                 Look::Doubtful => HOLD_LOOK,
             };
             tokio::select! {
+                biased;
                 () = tokio::time::sleep(wait) => {}
                 () = self.timers.changed.notified() => {}
+            }
+        }
+    }
+
+    /// Routines may wait for times that lie beyond the next, by the clock as it was.
+    fn look_at_routines(&self) {
+        for community in self.timers.communities() {
+            if self.lanes.send(Message::Look(community, self.gauge.ticket())).is_err() {
+                tracing::debug!("the lanes have stopped");
             }
         }
     }

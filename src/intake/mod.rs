@@ -8,7 +8,7 @@ mod news;
 pub mod pressure;
 pub mod space;
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,7 +24,7 @@ use crate::dispatch::configured_key;
 use crate::event::{Envelope, Event, EventKind, Place};
 use crate::id::{CommunityId, GroupId, PersonId, Ref};
 use crate::lane::{Arrival, Message};
-use crate::planted::{self, Point};
+use crate::planted::{self, Bug, Point};
 use crate::report::Notice;
 use crate::store::{CommunityRow, GroupRow, Store, StoreError};
 use crate::turn::{GroupPlace, World};
@@ -188,6 +188,9 @@ impl Intake {
     /// Which events of the batch had come before.
     async fn repeats(&mut self, batch: &[Offered]) -> Vec<bool> {
         let mut repeats = vec![false; batch.len()];
+        if planted::has(Bug::SkipDedupe) {
+            return repeats;
+        }
         let mut ask = Vec::new();
         for (index, offered) in batch.iter().enumerate() {
             let envelope = &offered.envelope;
@@ -211,7 +214,7 @@ impl Intake {
 
     /// Looks up the persons of the batch that memory does not hold, in one question.
     async fn learn_persons(&mut self, batch: &[Offered]) {
-        let unknown: HashSet<&Ref> = batch
+        let unknown: BTreeSet<&Ref> = batch
             .iter()
             .filter_map(|offered| offered.envelope.actor.as_ref().map(|actor| &actor.id))
             .filter(|id| self.persons.get(id).is_none())
@@ -243,6 +246,9 @@ impl Intake {
             return None;
         };
         let id = self.world.numbers.event();
+        if planted::has(Bug::SkipDedupe) {
+            envelope.key = format!("{}#{id}", envelope.key).into();
+        }
         let now = self.clock.now();
         let event = Event {
             id,
@@ -279,6 +285,9 @@ impl Intake {
     }
 
     fn is_stale(&self, envelope: &Envelope, now: TimeMs) -> bool {
+        if planted::has(Bug::StalenessOff) {
+            return false;
+        }
         let config = self.config.read().expect("the configuration is only replaced whole");
         let too_old = now - envelope.at > config.bot.stale_after_s * 1000
             || envelope.at < self.world.restored_at;

@@ -102,8 +102,9 @@ impl Lanes {
             Tick { timer, script: ScriptName::new(""), name: name.clone(), due, data: Value::Unit };
         let envelope = Envelope {
             account,
-            key: if name.is_empty() { timer.to_string() } else { format!("{name}{event_id}") }
-                .into(),
+            // A timer's number may have been another's before a restart; its row is what keeps it
+            // from firing twice.
+            key: format!("{name}{timer}.{event_id}").into(),
             key_quality: KeyQuality::Stable,
             at: due,
             group: None,
@@ -169,6 +170,9 @@ fn complete_tick(arrival: &mut Arrival, community: &Community) -> bool {
 /// What every event of its kind does, whatever the scripts say.
 fn base(turn: &mut Turn, config: &Config, has_posts: &dyn Fn(EventId) -> bool) -> Base {
     let event = turn.event.clone();
+    if matches!(&event.envelope.kind, EventKind::Tick(tick) if tick.name == LOOK) {
+        turn.community.routines_mark = 0;
+    }
     turn.keep_routines();
     if let Some(person) = event.person {
         note_actor(turn, person, config);

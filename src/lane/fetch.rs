@@ -3,6 +3,7 @@
 //! The question is asked only when everything that the lane decided before is on the disk, so
 //! that the answer is as true as memory would be.
 
+use super::recover::LOAD_AGAIN;
 use super::{InTurn, Lanes, Message, Phase, Waiting};
 use crate::effect::{DeliveryState, Destination};
 use crate::id::CommunityId;
@@ -47,7 +48,15 @@ impl Lanes {
             .and_then(|group| self.world.group(group))
             .map(|place| Destination::Group(place.reference));
         tokio::spawn(async move {
-            let result = ask(&*store, id, &waiting.need, to).await;
+            let result = loop {
+                match ask(&*store, id, &waiting.need, to.clone()).await {
+                    Err(StoreError::Io(error)) if !back.is_closed() => {
+                        tracing::error!(community = %id, %error, "a turn waits for the database");
+                        tokio::time::sleep(LOAD_AGAIN).await;
+                    }
+                    result => break result,
+                }
+            };
             // Nobody listens when the bot has stopped.
             let _ = back.send(Message::Fetched(waiting, result));
         });

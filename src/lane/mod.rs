@@ -128,6 +128,8 @@ struct Lane {
     epoch: u32,
     /// Items that came back, to be run again.
     bounced: Vec<(Arrival, Option<Refused>)>,
+    /// The same of those that were only to be set aside: they go back there, behind what waits.
+    bounced_spills: Vec<Arrival>,
     /// The state is wrong and must be loaded again.
     recovering: bool,
     /// Keys of transfers that the database has although the ledger did not know.
@@ -224,9 +226,17 @@ impl Lanes {
         let mut messages = Vec::with_capacity(BATCH);
         let mut answers = Vec::with_capacity(BATCH);
         loop {
+            // Answers first, because they are few and free their lanes; what came to the other
+            // queue meanwhile travels along, so that neither waits for the other to be empty.
             tokio::select! {
-                count = inbox.recv_many(&mut messages, BATCH) => if count == 0 { return },
+                biased;
                 count = finished.recv_many(&mut answers, BATCH) => if count == 0 { return },
+                count = inbox.recv_many(&mut messages, BATCH) => if count == 0 { return },
+            }
+            while messages.len() < BATCH
+                && let Ok(next) = inbox.try_recv()
+            {
+                messages.push(next);
             }
             self.feel_pressure();
             for message in messages.drain(..) {
@@ -278,7 +288,13 @@ impl Lanes {
                 lane.new_community = Some(row);
             }
             lane.new_groups.extend(arrival.new_group.take());
-            if lane.spilled || aside || lane.queue.len() >= limit {
+            // A repeat waits behind what it repeats, wherever that is: its receipt must not come first.
+            let is_full = lane.spilled || lane.queue.len() >= limit;
+            if aside && arrival.is_repeat {
+                // Dropped without an answer, so that the platform asks again.
+                continue;
+            }
+            if aside || is_full && !arrival.is_repeat {
                 self.spill(id, arrival);
             } else {
                 lane.queue.push_back(arrival);
@@ -471,6 +487,7 @@ impl Lane {
             uncommitted: 0,
             epoch: 0,
             bounced: Vec::new(),
+            bounced_spills: Vec::new(),
             recovering: false,
             doubtful: Vec::new(),
             solo: 0,
@@ -495,6 +512,7 @@ impl Lane {
             // The committer compares epochs, so a lane that has one must not begin anew.
             && self.epoch == 0
             && self.bounced.is_empty()
+            && self.bounced_spills.is_empty()
             && self.new_community.is_none()
             && self.new_groups.is_empty()
     }

@@ -27,8 +27,8 @@ pub struct Loaded {
 
 /// Refusals after which an event is set aside.
 const ATTEMPTS_MAX: u32 = 2;
-/// Wait before a community that could not be loaded is asked for again.
-const LOAD_AGAIN: Duration = Duration::from_secs(1);
+/// Wait before the database is asked again for what it could not tell.
+pub(super) const LOAD_AGAIN: Duration = Duration::from_secs(1);
 
 impl Lanes {
     /// Loads a community, and asks about the keys of transfers that were refused. Tries until it
@@ -79,8 +79,13 @@ impl Lanes {
                     lane.doubtful.extend(rows.transfers.iter().map(|t| t.key.clone()));
                 }
             }
+            let is_spill = item.is_spill && refused.is_none();
             if let Some(arrival) = item.into_arrival() {
-                lane.bounced.push((arrival, refused));
+                if is_spill {
+                    lane.bounced_spills.push(arrival);
+                } else {
+                    lane.bounced.push((arrival, refused));
+                }
             }
             self.step(id);
         }
@@ -109,8 +114,13 @@ impl Lanes {
             lane.queue.push_front(arrival);
             lane.solo += 1;
         }
+        let mut spills = std::mem::take(&mut lane.bounced_spills);
+        spills.sort_by_key(|arrival| arrival.event.id);
         for (arrival, refused) in hopeless {
             self.quarantine(id, arrival, &refused);
+        }
+        for arrival in spills {
+            self.spill(id, arrival);
         }
         true
     }
@@ -140,10 +150,10 @@ impl Lanes {
         self.hand_over(id, item);
     }
 
-    /// The polite line, where somebody waits for an answer.
+    /// The polite line, where somebody still waits for an answer.
     fn apology(&self, id: CommunityId, arrival: &Arrival) -> Option<Delivery> {
         let group = self.world.group(arrival.event.group?)?;
-        arrival.event.envelope.actor.as_ref()?;
+        arrival.event.envelope.actor.as_ref().filter(|_| !arrival.event.stale)?;
         let platform = self.world.platforms.get(group.reference.platform())?;
         let locale = &self.lanes.get(&id)?.plan.locale;
         let now = self.clock.now();

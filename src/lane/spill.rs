@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use super::recover::LOAD_AGAIN;
 use super::{Arrival, Lanes, Message, Phase};
 use crate::bot::gauge::Ticket;
 use crate::commit::Item;
@@ -29,8 +30,7 @@ impl Lanes {
         }
         lane.spilled_meanwhile = true;
         let epoch = lane.epoch;
-        let rows = (!arrival.is_repeat)
-            .then(|| Box::new(TurnRows::new(event_row(&arrival.event, EventState::Waiting))));
+        let rows = Some(Box::new(TurnRows::new(event_row(&arrival.event, EventState::Waiting))));
         let item = Item { rows, is_spill: true, ..Item::of(arrival, epoch, false) };
         self.hand_over(id, item);
         if let Some(lane) = self.lanes.get_mut(&id) {
@@ -56,7 +56,15 @@ impl Lanes {
         lane.spilled_meanwhile = false;
         let (store, back) = (self.store.clone(), self.back.clone());
         tokio::spawn(async move {
-            let result = store.waiting(id, UNSPILL).await;
+            let result = loop {
+                match store.waiting(id, UNSPILL).await {
+                    Err(StoreError::Io(error)) if !back.is_closed() => {
+                        tracing::error!(community = %id, %error, "waiting events cannot be read");
+                        tokio::time::sleep(LOAD_AGAIN).await;
+                    }
+                    result => break result,
+                }
+            };
             // Nobody listens when the bot has stopped.
             let _ = back.send(Message::Unspilled(id, result));
         });
@@ -105,7 +113,8 @@ impl Lanes {
     /// The bot stops: what has not begun goes to the database.
     pub(super) fn set_aside(&mut self) {
         self.setting_aside = true;
-        let ids: Vec<CommunityId> = self.lanes.keys().copied().collect();
+        let mut ids: Vec<CommunityId> = self.lanes.keys().copied().collect();
+        ids.sort_unstable();
         for id in ids {
             let Some(lane) = self.lanes.get_mut(&id) else { continue };
             lane.spill_ticket = None;
@@ -116,8 +125,9 @@ impl Lanes {
             for arrival in waiting {
                 let from_timer =
                     matches!(arrival.event.envelope.kind, crate::event::EventKind::Tick(_));
-                // A timer that has not begun is still in the database.
-                if !from_timer {
+                // A timer that has not begun is still in the database; a repeat would be answered
+                // before what it repeats is there.
+                if !from_timer && !arrival.is_repeat {
                     self.spill(id, arrival);
                 }
             }

@@ -148,6 +148,7 @@ impl Newsroom {
             let wait = self.next_due().map_or(LOOK_AGAIN_MS, |due| due - now);
             let wait = Duration::from_millis(wait.clamp(1_000, LOOK_AGAIN_MS) as u64);
             tokio::select! {
+                biased;
                 () = tokio::time::sleep(wait) => {}
                 () = self.changed.notified() => {}
             }

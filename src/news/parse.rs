@@ -71,7 +71,7 @@ impl Parser {
         let permit = tokio::time::timeout(self.budget, self.turn.clone().acquire_owned());
         let permit = permit.await.map_err(late)?;
         let address = address.to_owned();
-        let task = tokio::task::spawn_blocking(move || {
+        let task = crate::blocking::run(move || {
             // Held until this really ends, however long nobody has waited for it any more.
             let _permit = permit;
             parse(&payload, &address)

@@ -81,6 +81,11 @@ impl Slots {
         }
     }
 
+    /// The clock was put back.
+    pub(super) fn put_back(&mut self, by_ms: i64) {
+        self.changed_at.values_mut().for_each(|changed| *changed -= by_ms);
+    }
+
     /// The message of a slot is gone.
     pub(super) fn forget(&mut self, delivery: &Delivery) {
         if let Call::Card { key, .. } = &delivery.call {

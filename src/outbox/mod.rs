@@ -7,6 +7,7 @@
 //! minute at most, a place that refuses is left alone, and the parts of a long message go in order
 //! or not at all.
 
+mod back;
 mod cards;
 pub mod chunks;
 mod due;
@@ -22,7 +23,7 @@ pub use left::take_up;
 pub use orders::Orders;
 pub use parking::Watched;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
@@ -110,7 +111,7 @@ pub struct Outbox {
     gauge: Arc<Gauge>,
     due: Arc<OutboxDue>,
     watched: Arc<Watched>,
-    queues: HashMap<Destination, Queue>,
+    queues: BTreeMap<Destination, Queue>,
     slots: Slots,
     pace: Pace,
     parking: Parking,
@@ -119,6 +120,8 @@ pub struct Outbox {
     /// Why the later parts of messages are not sent, by message.
     broken: HashMap<String, String>,
     sent: mpsc::UnboundedSender<Sent>,
+    /// What the clock showed when it was last looked at.
+    looked_at: TimeMs,
 }
 
 /// Everything that the outbox is made of.
@@ -152,6 +155,7 @@ impl Outbox {
     pub async fn run(parts: OutboxParts, mut outgoing: mpsc::UnboundedReceiver<Outgoing>) {
         let (sent, mut outcomes) = mpsc::unbounded_channel();
         let mut outbox = Self {
+            looked_at: parts.clock.now(),
             clock: parts.clock,
             world: parts.world,
             adapters: parts.adapters,
@@ -160,7 +164,7 @@ impl Outbox {
             gauge: parts.gauge,
             due: parts.due,
             watched: parts.watched,
-            queues: HashMap::new(),
+            queues: BTreeMap::new(),
             slots: Slots::new(parts.store),
             pace: Pace::default(),
             parking: Parking::default(),
@@ -170,15 +174,18 @@ impl Outbox {
         };
         let due = outbox.due.clone();
         loop {
+            outbox.look_at_clock();
             let wait = outbox.wait_ms();
+            // In this order, because only the last can come without end.
             tokio::select! {
+                biased;
+                Some(sent) = outcomes.recv() => outbox.settled(sent).await,
+                () = due.moved.notified() => outbox.wake().await,
+                () = sleep(wait) => outbox.wake().await,
                 next = outgoing.recv() => match next {
                     Some(next) => outbox.enqueue(next).await,
                     None => return,
                 },
-                Some(sent) = outcomes.recv() => outbox.settled(sent).await,
-                () = due.moved.notified() => outbox.wake().await,
-                () = sleep(wait) => outbox.wake().await,
             }
         }
     }
@@ -197,7 +204,8 @@ impl Outbox {
         next
     }
 
-    async fn enqueue(&mut self, outgoing: Outgoing) {
+    async fn enqueue(&mut self, mut outgoing: Outgoing) {
+        self.believe(&mut outgoing);
         if self.due.is_parking() {
             self.end(outgoing, DeliveryState::Queued, None, None);
             return;

@@ -38,6 +38,11 @@ impl Pace {
         allowed.max().unwrap_or(0)
     }
 
+    /// The clock was put back.
+    pub(super) fn put_back(&mut self, by_ms: i64) {
+        self.latest.values_mut().flatten().for_each(|sent| *sent -= by_ms);
+    }
+
     /// A delivery goes now.
     pub(super) fn note(&mut self, delivery: &Delivery, world: &World, now: TimeMs) {
         let rates = rates(delivery, world);

@@ -59,6 +59,16 @@ pub(super) struct Parking {
 }
 
 impl Parking {
+    /// The clock was put back.
+    pub(super) fn put_back(&mut self, by_ms: i64) {
+        for parked in self.places.values_mut() {
+            parked.refused_at -= by_ms;
+            parked.until -= by_ms;
+        }
+        self.refusals.values_mut().flatten().for_each(|at| *at -= by_ms);
+        self.breakers.values_mut().for_each(|until| *until -= by_ms);
+    }
+
     /// Why a delivery waits and until when; `None` where nothing refuses.
     pub(super) fn held(&self, delivery: &Delivery) -> Option<(Barred, TimeMs)> {
         let place = self.places.get(delivery.to.reference());

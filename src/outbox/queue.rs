@@ -120,6 +120,17 @@ impl Queue {
         tail
     }
 
+    /// The clock was put back: every wait keeps its length.
+    pub(super) fn put_back(&mut self, by_ms: i64) {
+        self.not_before -= by_ms;
+        self.due -= by_ms;
+        self.waiting.iter_mut().for_each(|waiting| waiting.put_back(by_ms));
+        for aside in &mut self.aside {
+            aside.due -= by_ms;
+            aside.parts.iter_mut().for_each(|part| part.put_back(by_ms));
+        }
+    }
+
     /// Everything that waits, to be given back.
     pub(super) fn take_all(&mut self) -> Vec<Outgoing> {
         let aside = self.aside.drain(..).flat_map(|aside| aside.parts);

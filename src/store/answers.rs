@@ -40,7 +40,7 @@ pub struct CommunityRows {
     pub state: Vec<StateRow>,
     /// Timers.
     pub timers: Vec<TimerRow>,
-    /// Times of routines that were decided in the two days before the latest.
+    /// The latest [`super::RUNS_REMEMBERED`] times of routines that were decided, in that order.
     pub runs: Vec<RunRow>,
     /// Routines made by command.
     pub routines: Vec<RoutineRow>,

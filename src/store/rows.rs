@@ -442,6 +442,10 @@ pub struct RunRow {
     pub event: EventId,
 }
 
+/// Decided times of a community that are remembered in memory, the latest: for a day's budget, and
+/// for a clock that is put back.
+pub const RUNS_REMEMBERED: usize = 1000;
+
 /// The state of a time that ran.
 pub const RAN: &str = "ran";
 /// The state of a time that passed while nobody was there.

@@ -53,6 +53,7 @@ use crate::event::Event;
 use crate::id::{PacketId, PersonId, TimerId, TransferId};
 use crate::ledger::{Cause, LedgerUndo, Packet, PacketState, QuotaKey};
 use crate::news::ItemId;
+use crate::planted::{self, Bug};
 use crate::refusal::Refusal;
 use crate::report::{Line, Notice};
 use crate::routine::Routine;
@@ -436,6 +437,9 @@ impl HostCalls for Turn {
     }
 
     fn rollback(&mut self, run: usize) {
+        if planted::has(Bug::SavepointOff) {
+            return;
+        }
         let Some(save) = self.save.take_if(|save| save.run == run) else { return };
         self.rollback_to(save.undo, save.made);
         self.lines.truncate(save.lines);

@@ -15,17 +15,16 @@ use crate::clock::TimeMs;
 use crate::dispatch::{Plan, ROUTINE_MARK, ROUTINES};
 use crate::event::Tick;
 use crate::id::{EventId, ScriptName};
+use crate::planted::{self, Bug};
 use crate::report::Notice;
 use crate::routine::judge::jitter_ms;
 use crate::routine::spec::DayMinute;
 use crate::routine::{Cron, Overlap, Post, Routine, RoutineSpec, Slot, Times, judge};
-use crate::store::{MISSED, RAN, RoutineRow, RunRow, SKIPPED, TimerRow};
+use crate::store::{MISSED, RAN, RUNS_REMEMBERED, RoutineRow, RunRow, SKIPPED, TimerRow};
 use crate::value::{Value, ValueMap};
 
 /// The timer of an event that only holds a community's timers against its routines.
 pub const LOOK: &str = "@";
-/// What is remembered of decided times, ms: a day's budget, and a clock that is put back.
-const REMEMBERED_MS: i64 = 2 * 24 * 3_600_000;
 /// A routine that waits for the run before looks again after so long.
 const LOOK_AGAIN_MS: i64 = 30_000;
 
@@ -61,12 +60,13 @@ pub enum RoutineDue {
 }
 
 /// Whether the timers of a community, as script, name and data, are those of a plan.
-pub fn is_in_step(plan: &Plan, timers: &[(ScriptName, String, String)]) -> bool {
+pub fn is_in_step(plan: &Plan, timers: &[(ScriptName, String, String)], now: TimeMs) -> bool {
     let waits = |routine: &Routine| {
         let found = timers.iter().find(|(script, name, _)| {
             *script == routine.script && name.strip_prefix(ROUTINE_MARK) == Some(&routine.spec.name)
         });
-        found.is_some_and(|(_, _, data)| stays(data, routine, plan.timezone))
+        let next = routine.cron.next(plan.timezone, now);
+        found.is_some_and(|(_, _, data)| stays(data, routine, plan.timezone, next))
     };
     let others = timers.iter().filter(|(script, name, _)| {
         let name = name.strip_prefix(ROUTINE_MARK).unwrap_or_default();
@@ -77,10 +77,15 @@ pub fn is_in_step(plan: &Plan, timers: &[(ScriptName, String, String)]) -> bool 
     others.count() == 0 && plan.routines().iter().all(|routine| waits(routine))
 }
 
-/// Whether a timer waits for the times that the routine has now.
-fn stays(data: &str, routine: &Routine, zone: Tz) -> bool {
+/// Whether a timer waits for the times that the routine has now, and for none beyond the next: a clock
+/// that was wrong may have planned for next year.
+fn stays(data: &str, routine: &Routine, zone: Tz, next: Option<Slot>) -> bool {
     let waits = serde_json::from_str(data).ok().and_then(|data| Waits::unpack(&data));
-    waits.is_some_and(|waits| waits.cron == routine.cron.text() && waits.zone == zone.name())
+    waits.is_some_and(|waits| {
+        waits.cron == routine.cron.text()
+            && waits.zone == zone.name()
+            && next.is_none_or(|next| waits.slot.at <= next.at)
+    })
 }
 
 impl Turn {
@@ -106,8 +111,12 @@ impl Turn {
             let name = name.trim_start_matches(ROUTINE_MARK);
             let routine = routines.iter().find(|routine| routine.id() == (&script, name));
             match routine {
-                Some(routine) if stays(&data, routine, zone) => {
-                    kept.push((script, name.to_owned()))
+                Some(routine)
+                    if stays(&data, routine, zone, self.next_undecided(routine, self.now)) =>
+                {
+                    if !planted::has(Bug::RoutinesDoubled) {
+                        kept.push((script, name.to_owned()));
+                    }
                 }
                 _ => self.remove_timer(id),
             }
@@ -221,13 +230,18 @@ impl Turn {
                 judged.omitted
             ));
         }
+        // A clock that was wrong may have left a time that lies before others that are decided.
         for (slot, reason) in judged.missed {
+            if self.is_decided(&routine, slot) {
+                continue;
+            }
             self.decide(&routine, slot, MISSED, Some(reason.to_owned()), false);
         }
         let next = judged.next.filter(|slot| !self.is_decided(&routine, *slot));
         let next = next.or_else(|| self.next_undecided(&routine, self.now.max(waits.slot.at)));
         self.wait_for_slot(&routine, next);
-        let Some((slot, is_late)) = judged.run else { return RoutineDue::Nothing };
+        let run = judged.run.filter(|(slot, _)| !self.is_decided(&routine, *slot));
+        let Some((slot, is_late)) = run else { return RoutineDue::Nothing };
         match self.obstacle(&routine, has_posts) {
             Some(reason) => {
                 self.tell(format!("the routine `{name}` was left out: {reason}"));
@@ -317,9 +331,11 @@ impl Turn {
             kind: routine.spec.kind.clone(),
             event: self.event.id,
         };
-        let before = self.now - REMEMBERED_MS;
-        self.community.runs.retain(|run| run.at >= before);
-        self.community.runs.push(row.clone());
+        // The latest by their turns, whatever the clock showed.
+        let runs = &mut self.community.runs;
+        let surplus = (runs.len() + 1).saturating_sub(RUNS_REMEMBERED);
+        runs.drain(..surplus);
+        runs.push(row.clone());
         self.made.runs.push(row);
     }
 

@@ -15,42 +15,56 @@ pub(super) async fn housekeep(db: &mut SqliteConnection, old: &Old) -> Result<u6
     let keys = first_event_since(db, old.keys).await?;
     let mut transaction = db.begin_with(begin()).await.map_err(failure)?;
     let mut touched = 0;
-    for (sql, before) in [
-        ("UPDATE event SET text = NULL WHERE id < $1 AND state <> 1 AND text IS NOT NULL", texts),
+    // A number stands for a time only as long as the clock went right: the row itself has the last
+    // word, by the clock of its platform too.
+    for (sql, before, time) in [
         (
-            "UPDATE event SET body = NULL, outcome = NULL WHERE id < $1 AND state <> 1
-            AND (body IS NOT NULL OR outcome IS NOT NULL)",
-            bodies,
+            "UPDATE event SET text = NULL WHERE id < $1 AND state <> 1
+            AND received_at < $2 AND at < $2 AND text IS NOT NULL",
+            texts,
+            old.texts,
         ),
         (
-            "UPDATE delivery SET body = '{}' WHERE expires_at < $1 AND body <> '{}'
-            AND state IN('sent','failed','skipped')",
+            "UPDATE event SET body = NULL, outcome = NULL WHERE id < $1 AND state <> 1
+            AND received_at < $2 AND at < $2 AND (body IS NOT NULL OR outcome IS NOT NULL)",
+            bodies,
+            old.bodies,
+        ),
+        (
+            "UPDATE delivery SET body = '{}' WHERE event < $1 AND expires_at < $2
+            AND body <> '{}' AND state IN('sent','failed','skipped')",
+            bodies,
             old.bodies,
         ),
         // Somebody may still decide about these.
         (
-            "UPDATE delivery SET body = '{}' WHERE expires_at < $1 AND body <> '{}'
-            AND state = 'unknown'",
+            "UPDATE delivery SET body = '{}' WHERE event < $1 AND expires_at < $2
+            AND body <> '{}' AND state = 'unknown'",
+            texts.min(bodies),
             old.texts.min(old.bodies),
         ),
         (
-            "DELETE FROM delivery WHERE expires_at < $1
+            "DELETE FROM delivery WHERE event < $1 AND expires_at < $2
             AND state IN('sent','failed','skipped','unknown')",
+            keys,
             old.keys,
         ),
-        ("DELETE FROM routine_run WHERE event < $1", keys),
+        ("DELETE FROM routine_run WHERE event < $1 AND decided_at < $2", keys, old.keys),
         (
-            "UPDATE audit SET salt = NULL, payload = NULL WHERE at < $1 AND payload IS NOT NULL",
+            "UPDATE audit SET salt = NULL, payload = NULL WHERE at < $1 AND at < $2
+            AND payload IS NOT NULL",
+            old.audit,
             old.audit,
         ),
-        ("DELETE FROM relation WHERE replied < $1 AND liked < $1", old.relations),
+        ("DELETE FROM relation WHERE replied < $1 AND liked < $2", old.relations, old.relations),
         (
-            "DELETE FROM event WHERE id < $1 AND state = 0
+            "DELETE FROM event WHERE id < $1 AND state = 0 AND received_at < $2 AND at < $2
             AND NOT EXISTS(SELECT 1 FROM ledger_transfer t WHERE t.event = event.id)",
             keys,
+            old.keys,
         ),
     ] {
-        let done = sqlx::query(sql).bind(before).execute(&mut *transaction).await;
+        let done = sqlx::query(sql).bind(before).bind(time).execute(&mut *transaction).await;
         touched += done.map_err(failure)?.rows_affected();
     }
     transaction.commit().await.map_err(failure)?;

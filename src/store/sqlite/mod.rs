@@ -164,12 +164,34 @@ impl Sqlite {
     /// # Errors
     /// What SQLite says.
     pub async fn in_memory() -> Result<Self, StoreError> {
+        Self::over(Self::memory().await?).await
+    }
+
+    /// A database in memory with its schema, for [`Self::over`]: it lives as long as somebody holds
+    /// this.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub async fn memory() -> Result<Arc<Mutex<SqliteConnection>>, StoreError> {
         let options = SqliteConnectOptions::from_str("sqlite::memory:").map_err(failure)?;
         let mut writer = connect(options).await?;
         migrate(&mut writer).await?;
         audit::adopt(&mut writer).await?;
-        let writer = Arc::new(Mutex::new(writer));
-        Ok(Self::on(writer, BotAccounts::default(), Arc::default(), None))
+        Ok(Arc::new(Mutex::new(writer)))
+    }
+
+    /// Opens a database that outlives this value, as the next process would: a simulation ends a
+    /// process so, and all that it had not committed is gone.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub async fn over(writer: Arc<Mutex<SqliteConnection>>) -> Result<Self, StoreError> {
+        let (accounts, tallies) = {
+            let mut writer = writer.lock().await;
+            let accounts = BotAccounts::load(&mut writer).await?;
+            (accounts, Arc::new(Tallies::catch_up(&mut writer).await?))
+        };
+        Ok(Self::on(writer, accounts, tallies, None))
     }
 
     /// With one connection for everything.

@@ -7,24 +7,18 @@ use super::failure;
 use crate::clock::TimeMs;
 use crate::id::{CommunityId, EventId, PersonId, ScriptName};
 use crate::store::{
-    MISSED, RAN, RoutineRow, RoutineTimer, RunOutcome, RunRow, SKIPPED, StoreError,
+    MISSED, RAN, RUNS_REMEMBERED, RoutineRow, RoutineTimer, RunOutcome, RunRow, SKIPPED, StoreError,
 };
 
 type Result<T> = std::result::Result<T, StoreError>;
-
-/// What a day's budget and a clock that is put back ask about, ms.
-const LATELY_MS: i64 = 2 * 24 * 3_600_000;
 
 const RUN: &str = "SELECT script, name, local, fold, at, decided_at, state, late, reason, kind,
     event, community FROM routine_run";
 
 pub(super) async fn lately(db: &mut SqliteConnection, id: CommunityId) -> Result<Vec<RunRow>> {
-    let sql = format!(
-        "{RUN} WHERE community = $1
-        AND at >= (SELECT max(at) FROM routine_run WHERE community = $1) - $2 ORDER BY at"
-    );
-    let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(id.0).bind(LATELY_MS);
-    Ok(rows.fetch_all(db).await.map_err(failure)?.iter().map(run).collect())
+    let sql = format!("{RUN} WHERE community = $1 ORDER BY event DESC, at DESC LIMIT $2");
+    let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(id.0).bind(RUNS_REMEMBERED as i64);
+    Ok(rows.fetch_all(db).await.map_err(failure)?.iter().rev().map(run).collect())
 }
 
 fn run(row: &sqlx::sqlite::SqliteRow) -> RunRow {
