@@ -1,11 +1,14 @@
 //! The contract of the database: what the core needs, said in batches, without SQL.
 //!
 //! A [`Store`] commits many turns in one transaction, loads a community, and answers the few
-//! questions that memory cannot. SQLite is behind it today, PostgreSQL will be: no type of either
-//! appears here, and no SQL outside this folder.
+//! questions that memory cannot. SQLite or PostgreSQL is behind it: no type of either appears here,
+//! and no SQL outside this folder.
 
 mod answers;
+mod codes;
 mod news_rows;
+mod parts;
+pub mod postgres;
 mod rows;
 mod score_rows;
 pub mod sqlite;

@@ -1,20 +1,16 @@
 //! SQLite behind the store contract: one writer, readers apart, every commit on the disk before
 //! anybody hears of it.
 
-mod accounts;
 mod bulk;
 mod checkpoint;
-mod codes;
 mod commit;
-mod health;
-mod news;
-mod read;
-mod routine;
-mod score;
 mod sql;
 mod tally;
 mod trip;
-mod verify;
+#[path = "../both/mod.rs"]
+mod words;
+
+use words::{accounts, forget, health, news, read, routine, score, verify};
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -22,8 +18,10 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
-use sqlx::{ConnectOptions, Row};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteRow, SqliteSynchronous,
+};
+use sqlx::{ConnectOptions, Connection, Row};
 use tokio::sync::{Mutex, MutexGuard};
 
 use accounts::BotAccounts;
@@ -41,11 +39,22 @@ use crate::community::score::{Day, Facts};
 use crate::effect::{Delivery, Destination};
 use crate::id::{CommunityId, PersonId, Ref, ScriptName};
 
-/// Schema, by number; the same numbers will stand in migrations/postgres.
+/// Schema, by number; the same numbers stand in migrations/postgres.
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("src/store/migrations/sqlite");
 
-/// What was posted is known for so long beyond everything else, ms: a year.
-const POSTED_KEPT_MS: i64 = 365 * 24 * 3_600_000;
+/// What the questions in `both` are asked of.
+type Db = SqliteConnection;
+type DbRow = SqliteRow;
+
+/// A text as SQLite keeps it: as it is.
+fn kept(text: String) -> String {
+    text
+}
+
+/// JSON likewise.
+fn kept_json(json: String) -> String {
+    json
+}
 
 /// A community's data in one SQLite file, or in memory.
 pub struct Sqlite {
@@ -114,7 +123,7 @@ impl Sqlite {
     }
 
     /// The connection for questions.
-    async fn reader(&self) -> MutexGuard<'_, SqliteConnection> {
+    pub(super) async fn reader(&self) -> MutexGuard<'_, SqliteConnection> {
         match &self.reader {
             Some(reader) => reader.lock().await,
             None => self.writer.lock().await,
@@ -224,7 +233,7 @@ impl Store for Sqlite {
         Box::pin(async move {
             let behind = self.tallies.of(id);
             let mut rows = read::community(&mut *self.reader().await, id).await?;
-            read::count(&mut rows.members, &behind);
+            tally::count(&mut rows.members, &behind);
             Ok(rows)
         })
     }
@@ -343,9 +352,10 @@ impl Store for Sqlite {
             let mut writer = self.writer.lock().await;
             // What the events still tell must not go with them.
             self.tallies.write_all(&mut writer).await?;
-            let touched = commit::housekeep(&mut writer, texts_before, keys_before).await?;
-            let posted_before = texts_before.min(keys_before) - POSTED_KEPT_MS;
-            Ok(touched + news::forget(&mut writer, keys_before, posted_before).await?)
+            let mut transaction = writer.begin_with("BEGIN IMMEDIATE").await.map_err(failure)?;
+            let touched = forget::housekeep(&mut transaction, texts_before, keys_before).await?;
+            transaction.commit().await.map_err(failure)?;
+            Ok(touched)
         })
     }
 
@@ -378,7 +388,12 @@ impl Store for Sqlite {
         source: &'a NewsSourceRow,
         items: Option<&'a [NewsItemRow]>,
     ) -> BoxFuture<'a, Result<(), StoreError>> {
-        Box::pin(async move { news::keep(&mut *self.writer.lock().await, source, items).await })
+        Box::pin(async move {
+            let mut writer = self.writer.lock().await;
+            let mut transaction = writer.begin_with("BEGIN IMMEDIATE").await.map_err(failure)?;
+            news::keep(&mut transaction, source, items).await?;
+            transaction.commit().await.map_err(failure)
+        })
     }
 
     fn health(&self, since: TimeMs) -> BoxFuture<'_, Result<StoreHealth, StoreError>> {

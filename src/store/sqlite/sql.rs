@@ -137,6 +137,30 @@ const FAN_REVIEW: &str = "INSERT INTO fan_review(community, week, version, event
     value->>'eligible', value->>'eligible_core', value->>'active', value->>'active_core',
     value->>'entered', value->>'gone', value->>'moved' FROM json_each(?)";
 
+/// Which of the keys `[account, key]` are there: places in the list.
+pub(super) const KNOWN: &str = "SELECT k.key FROM json_each($1) k
+    WHERE EXISTS(SELECT 1 FROM event e WHERE e.account = k.value->>0 AND e.key = k.value->>1)";
+pub(super) const PERSONS: &str =
+    "SELECT a.person FROM json_each($1) k LEFT JOIN account a ON a.ref = k.value ORDER BY k.key";
+pub(super) const TIMERS_OF: &str = "SELECT due, id, community FROM timer
+    WHERE script IN (SELECT value FROM json_each($1)) AND name <> $2 ORDER BY due, id";
+/// The index is small, and the planner does not know it.
+pub(super) const DONE: &str =
+    "SELECT person, kind, count(*) FROM score_log INDEXED BY score_log_done
+    WHERE community = $1 AND day >= $2
+      AND kind IN('answer','proposal','host','order','invite') GROUP BY person, kind";
+pub(super) const NEWS_ITEMS: &str =
+    "INSERT INTO news_item(source, item, place, title, url, published_at, seen_at)
+  SELECT value->>'source', value->>'item', value->>'place', value->>'title', value->>'url',
+    value->>'published_at', value->>'seen_at' FROM json_each($1)";
+/// What is checked of the file itself.
+pub(super) const FILE_CHECKS: &[&str] = &[
+    "SELECT 'file: ' || integrity_check FROM pragma_integrity_check
+     WHERE integrity_check <> 'ok'",
+    "SELECT 'file: a row of ' || \"table\" || ' points to nothing in ' || parent
+     FROM pragma_foreign_key_check",
+];
+
 /// What few batches write, before the events and after them.
 pub(super) const FIRST: [&str; 6] = [COMMUNITY, GROUP, PERSON, ACCOUNT, MEMBER, LEFT_UNDONE];
 pub(super) const LAST: [&str; 22] = [
