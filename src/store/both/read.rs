@@ -143,7 +143,7 @@ fn member(community: CommunityId, row: &DbRow) -> Result<MemberRow> {
 const PACKET_COLUMNS: &str = "SELECT id, grp, sender, mode, total, count, wish, seed, commitment,
     created_at, expires_at, state FROM packet WHERE community = $1 AND id IN
       (SELECT id FROM packet WHERE community = $1 AND state = 'open' UNION
-       SELECT id FROM (SELECT id FROM packet WHERE community = $1 ORDER BY id DESC LIMIT $2))";
+       SELECT id FROM (SELECT id FROM packet WHERE community = $1 ORDER BY id DESC LIMIT $2) latest)";
 
 async fn packets(db: &mut Db, id: CommunityId) -> Result<Vec<PacketRows>> {
     let mut packets = Vec::new();
