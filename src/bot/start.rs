@@ -163,6 +163,7 @@ impl Bot {
         }
         let door = Arc::new(door);
         let (stop, ended) = (CancellationToken::new(), CancellationToken::new());
+        tasks.push(tokio::spawn(replaced(store.clone(), notices.clone(), ended.clone())));
         let bot = Self {
             clock,
             door,
@@ -213,6 +214,18 @@ impl Bot {
         }
         self
     }
+}
+
+/// Ends the bot when another process has taken its place.
+async fn replaced(
+    store: Arc<dyn Store>,
+    notices: Arc<Listeners<Notice>>,
+    ended: CancellationToken,
+) {
+    store.replaced().await;
+    let text = "another qundao has taken over the database; this one stops".to_owned();
+    crate::commit::tell(&notices, &Notice { community: None, text, is_problem: true });
+    ended.cancel();
 }
 
 /// Tells an adapter where it was and until when.

@@ -10,8 +10,7 @@ use crate::clock::TimeMs;
 use crate::config::{Config, WatchGuard};
 use crate::script::protocol::{Manifest, ScriptError, ScriptHost, ScriptLimits, Source};
 use crate::script::{InlineHost, diagnostic, lint, load as scripts};
-use crate::store::sqlite::Sqlite;
-use crate::store::{Store, StoreError, Verification};
+use crate::store::{Address, Store, StoreError, Verification};
 use crate::workbench::doctor::{Check, Health, backlog, news};
 pub use crate::workbench::workspace::{Workspace, parts_of_case, words};
 
@@ -135,11 +134,17 @@ pub fn picture(errors: &[ScriptError], sources: &[Source], color: bool) -> Strin
 /// # Errors
 /// What the store says.
 pub async fn open_store(config: &Config) -> Result<Arc<dyn Store>, StoreError> {
-    let path = config.store.url.strip_prefix("sqlite:").unwrap_or(&config.store.url);
-    if path == ":memory:" {
-        return Ok(Arc::new(Sqlite::in_memory().await?));
-    }
-    Ok(Arc::new(Sqlite::open(&config.bot.data.join(path)).await?))
+    address(config).open(lease_ms(config)).await
+}
+
+/// Where the configuration says that the data is.
+pub fn address(config: &Config) -> Address {
+    Address::read(config.store.url.reveal(), &config.bot.data)
+}
+
+/// How long a process that does not answer keeps the database.
+pub fn lease_ms(config: &Config) -> u64 {
+    config.store.lease_s.unsigned_abs() * 1000
 }
 
 /// Why a question may fail that the store of this version can answer.
@@ -150,13 +155,8 @@ pub const OLDER: &str = "the database may be of an older version: start the bot 
 ///
 /// # Errors
 /// What the store says.
-pub async fn look_at_store(config: &Config) -> Result<Option<Sqlite>, StoreError> {
-    let path = config.store.url.strip_prefix("sqlite:").unwrap_or(&config.store.url);
-    let path = config.bot.data.join(path);
-    if !path.is_file() {
-        return Ok(None);
-    }
-    Sqlite::look(&path).await.map(Some)
+pub async fn look_at_store(config: &Config) -> Result<Option<Arc<dyn Store>>, StoreError> {
+    address(config).look().await
 }
 
 /// Checks every ledger of the store.

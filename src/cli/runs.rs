@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::{Args, End, complain, connect, runtime, say};
 use crate::clock::{Clock as _, SystemClock, TimeMs};
 use crate::config::Config;
-use crate::store::{RAN, RunOutcome, Store};
+use crate::store::{RAN, RunOutcome};
 
 /// Runs that are shown at most.
 const RUNS_MAX: i64 = 1000;

@@ -7,6 +7,7 @@
 mod answers;
 mod codes;
 mod news_rows;
+mod open;
 mod parts;
 pub mod postgres;
 mod rows;
@@ -15,6 +16,7 @@ pub mod sqlite;
 
 pub use answers::*;
 pub use news_rows::*;
+pub use open::Address;
 pub use rows::*;
 pub use score_rows::*;
 
@@ -193,6 +195,11 @@ pub trait Store: Send + Sync {
 
     /// Checks every invariant of the ledger, and the database file itself.
     fn verify(&self) -> BoxFuture<'_, Result<Verification, StoreError>>;
+
+    /// Resolves when another process has taken this one's place; never where that cannot be.
+    fn replaced(&self) -> BoxFuture<'_, ()> {
+        Box::pin(std::future::pending())
+    }
 
     /// Finishes and closes.
     fn close(&self) -> BoxFuture<'_, ()>;

@@ -7,11 +7,11 @@
 //! older fence is refused by the database itself, however late it wakes up.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use sqlx::Row;
 use sqlx::postgres::{PgConnectOptions, PgConnection};
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::connect::connect;
@@ -31,7 +31,7 @@ const LOCK: &str = "1903521380, 1";
 /// The lease of this process.
 pub(super) struct Lease {
     owner: Arc<str>,
-    is_lost: Arc<AtomicBool>,
+    lost: CancellationToken,
     keeper: AbortOnDropHandle<()>,
 }
 
@@ -73,26 +73,31 @@ pub(super) async fn take(options: &PgConnectOptions, lease_ms: u64) -> Result<Ta
 impl Lease {
     /// Keeps a lease until the process ends or somebody else has it.
     pub(super) fn keep(taken: Taken, options: PgConnectOptions, lease_ms: u64) -> Self {
-        let is_lost = Arc::new(AtomicBool::new(false));
+        let lost = CancellationToken::new();
         let keeper = Keeper {
             connection: Some(taken.connection),
             options,
             owner: taken.owner.clone(),
-            is_lost: is_lost.clone(),
+            lost: lost.clone(),
             lease_ms,
         };
         let keeper = AbortOnDropHandle::new(tokio::spawn(keeper.run()));
-        Self { owner: taken.owner, is_lost, keeper }
+        Self { owner: taken.owner, lost, keeper }
     }
 
     /// Whether somebody else is known to have it.
     pub(super) fn is_lost(&self) -> bool {
-        self.is_lost.load(Ordering::SeqCst)
+        self.lost.is_cancelled()
+    }
+
+    /// Resolves when somebody else has it.
+    pub(super) async fn until_lost(&self) {
+        self.lost.cancelled().await;
     }
 
     /// Says that a transaction found another fence.
     pub(super) fn note_lost(&self) {
-        self.is_lost.store(true, Ordering::SeqCst);
+        self.lost.cancel();
     }
 
     /// An answer was lost. Makes sure that nothing sent before can be committed any more, and tells
@@ -126,7 +131,7 @@ struct Keeper {
     connection: Option<PgConnection>,
     options: PgConnectOptions,
     owner: Arc<str>,
-    is_lost: Arc<AtomicBool>,
+    lost: CancellationToken,
     lease_ms: u64,
 }
 
@@ -139,7 +144,7 @@ impl Keeper {
             match renewed.unwrap_or_else(|_| Err(StoreError::Io("no answer".to_owned()))) {
                 Ok(true) => {}
                 Ok(false) => {
-                    self.is_lost.store(true, Ordering::SeqCst);
+                    self.lost.cancel();
                     tracing::error!("the lease of the database is lost: {}", lost());
                     return;
                 }

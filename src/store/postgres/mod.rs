@@ -340,6 +340,15 @@ impl Store for Postgres {
         })
     }
 
+    fn replaced(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async {
+            match &self.writing {
+                Some(writing) => writing.lease.until_lost().await,
+                None => std::future::pending().await,
+            }
+        })
+    }
+
     fn close(&self) -> BoxFuture<'_, ()> {
         Box::pin(async {
             self.is_closed.store(true, Ordering::SeqCst);
