@@ -12,6 +12,7 @@ mod run;
 mod runs;
 mod schedule;
 mod serve;
+mod store;
 mod test;
 
 use std::io::{IsTerminal as _, Write as _};
@@ -72,6 +73,12 @@ pub enum Command {
         #[command(subcommand)]
         command: LedgerCommand,
     },
+    /// The database · 数据库
+    Store {
+        /// What to do with it
+        #[command(subcommand)]
+        command: StoreCommand,
+    },
     /// Show what is planned · 接下来有哪些定时
     Schedule {
         /// How far to look, such as 7d or 12h
@@ -114,6 +121,21 @@ pub enum Command {
 pub enum LedgerCommand {
     /// Check that every entry balances and every balance is the sum of its entries · 核对
     Verify,
+}
+
+/// Commands of the database.
+#[derive(Debug, Subcommand)]
+pub enum StoreCommand {
+    /// Copy everything into another database, which must be empty; stop the bot first · 搬家
+    ///
+    /// An address is sqlite:FILE (in the data folder) or postgres://USER@HOST/NAME; one with a
+    /// password is better kept as '${VARIABLE}' or file:PATH.
+    Copy {
+        /// From where · 从哪里
+        from: String,
+        /// To where · 到哪里
+        to: String,
+    },
 }
 
 /// When to use colours.
@@ -172,6 +194,9 @@ impl Args {
             Some(Command::Check) => check::run(&self),
             Some(Command::Test { files, accept }) => test::run(&self, files, *accept),
             Some(Command::Ledger { command: LedgerCommand::Verify }) => ledger::verify(&self),
+            Some(Command::Store { command: StoreCommand::Copy { from, to } }) => {
+                store::copy(&self, from, to)
+            }
             Some(Command::Schedule { next }) => schedule::run(&self, *next),
             Some(Command::Runs { last }) => runs::run(&self, *last),
             Some(Command::Init { dir }) => init::run(dir),

@@ -107,7 +107,7 @@ impl Reader<'_> {
 }
 
 /// Reads a secret from a file; the error is the message and the next step.
-fn secret_file(path: &Path) -> Result<Secret, (String, String)> {
+pub(super) fn secret_file(path: &Path) -> Result<Secret, (String, String)> {
     let shown = path.display();
     let text = std::fs::read_to_string(path).map_err(|error| {
         (

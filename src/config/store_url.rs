@@ -1,7 +1,7 @@
 //! The address of the database, whose password nobody sees.
 
 use super::read::{Node, Reader};
-use super::secret::{Kept, kept};
+use super::secret::{Kept, kept, secret_file};
 
 /// The scheme of a file.
 const SQLITE: &str = "sqlite";
@@ -19,6 +19,26 @@ impl StoreUrl {
     /// Wraps an address.
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
+    }
+
+    /// Reads one that was typed as an argument, or where it is kept: `${VARIABLE}`, `file:PATH`.
+    ///
+    /// # Errors
+    /// What is wrong with it; nothing of it is repeated.
+    pub fn typed(text: &str) -> Result<Self, String> {
+        let found = match kept(text) {
+            Kept::Plain => text.to_owned(),
+            Kept::Env(variable) => std::env::var(variable)
+                .map_err(|_| format!("the environment variable `{variable}` is not set"))?,
+            Kept::File(path) => {
+                let secret = secret_file(std::path::Path::new(path));
+                secret.map_err(|(message, _)| message)?.reveal().to_owned()
+            }
+        };
+        match problem(&found) {
+            None => Ok(Self(found)),
+            Some(message) => Err(format!("{message}; {FORMS}")),
+        }
     }
 
     /// The address itself, for who connects.

@@ -6,6 +6,7 @@
 
 mod answers;
 mod codes;
+mod copy;
 mod news_rows;
 mod open;
 mod parts;
@@ -15,6 +16,7 @@ mod score_rows;
 pub mod sqlite;
 
 pub use answers::*;
+pub use copy::{Copied, copy};
 pub use news_rows::*;
 pub use open::Address;
 pub use rows::*;

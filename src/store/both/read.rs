@@ -21,9 +21,16 @@ use crate::value::Role;
 /// Packets that ended are kept in memory as long as somebody may still ask for them.
 const ENDED_PACKETS_KEPT: i64 = 20;
 
+/// Half of a community is worse than none.
+const UNFINISHED: &str = "a copy into this database was not finished; empty it, and copy again";
+
 pub type Result<T> = std::result::Result<T, StoreError>;
 
 pub async fn start(db: &mut Db) -> Result<Start> {
+    let copying = "SELECT key FROM meta WHERE key = 'copying'";
+    if !all(db, copying, &[]).await?.is_empty() {
+        return Err(StoreError::Data(UNFINISHED.to_owned()));
+    }
     let mut start = Start::default();
     for row in all(db, "SELECT id, key FROM community ORDER BY id", &[]).await? {
         start.communities.push(CommunityRow { id: CommunityId(row.get(0)), key: row.get(1) });

@@ -33,6 +33,8 @@ pub(super) enum Job<'a> {
     Forget(TimeMs, TimeMs),
     /// A source of news is kept.
     News(&'a NewsSourceRow, Option<&'a [NewsItemRow]>),
+    /// Rows of another store, as JSON for a statement.
+    Copy(&'a str, &'a str),
 }
 
 /// The one connection that writes.
@@ -217,6 +219,11 @@ async fn write(
         }
         Job::News(source, items) => {
             news::keep(db, source, *items).await.map(|()| 0).map_err(Failed::Told)
+        }
+        Job::Copy(sql, rows) => {
+            let query = sqlx::query(sqlx::AssertSqlSafe((*sql).to_owned()));
+            let done = query.bind(kept_json((*rows).to_owned())).execute(db).await;
+            done.map(|done| done.rows_affected()).map_err(Failed::Rows)
         }
     }
 }

@@ -6,6 +6,7 @@
 
 mod commit;
 mod connect;
+mod copy;
 mod failure;
 mod lease;
 mod rows;

@@ -4,6 +4,7 @@
 mod bulk;
 mod checkpoint;
 mod commit;
+mod copy;
 mod sql;
 mod tally;
 mod trip;
