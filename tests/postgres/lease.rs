@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use qundao::store::postgres::Postgres;
-use qundao::store::{Store as _, StoreError};
+use qundao::store::{Store as _, StoreError, TurnRows, Write};
 
-use crate::turns::{beginning, paying};
+use crate::turns::{beginning, event, paying};
 use crate::world::{Database, in_time};
 
 /// Address for the process that holds a database.
@@ -118,23 +118,25 @@ async fn stopped_and_woken(planted: Option<&'static str>) -> (String, i64) {
     assert!(took > Duration::from_millis(LEASE_MS / 2), "it was replaced while it lived: {took:?}");
     println!("a stopped process was replaced after {took:?}, lease {LEASE_MS} ms");
     let mut db = database.peek().await;
-    let count = "SELECT count(*) FROM event WHERE id BETWEEN 2 AND 999999";
-    let before = db.number(count).await;
-    in_time("a commit", store.commit(&[paying(LATER, 1)])).await.unwrap();
+    let last = db.number("SELECT max(id) FROM event").await;
+    // No transfer, so that nothing but the fence stands between the two.
+    let later = |id: i64| [Write::Turn(Box::new(TurnRows::new(event(id, "later"))))];
+    in_time("a commit", store.commit(&later(LATER))).await.unwrap();
     holder.signal(Signal::SIGCONT);
     let waiting = tokio::task::spawn_blocking(move || {
         // With the fence it is refused; without it, it goes on as if nothing had been.
-        let said = loop {
+        loop {
             let line = holder.lines.next().expect("the holder ended").unwrap();
-            if line.starts_with("refused") || line.starts_with("committed 9") {
-                break line;
+            let committed = line.strip_prefix("committed ").map(|id| id.parse::<i64>().unwrap());
+            if line.starts_with("refused") || committed.is_some_and(|id| id > last) {
+                return (line, holder);
             }
-        };
-        (said, holder)
+        }
     });
     let (said, holder) = in_time("the answer", waiting).await.unwrap();
-    let more = db.number(count).await - before;
-    in_time("a commit", store.commit(&[paying(LATER + 1, 1)])).await.unwrap();
+    let more = format!("SELECT count(*) FROM event WHERE id > {last} AND id < {LATER}");
+    let more = db.number(&more).await;
+    in_time("a commit", store.commit(&later(LATER + 1))).await.unwrap();
     assert_eq!(store.verify().await.unwrap().broken, Vec::<String>::new());
     drop(holder);
     (said, more)

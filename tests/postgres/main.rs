@@ -12,6 +12,7 @@ mod doubt;
 mod lease;
 mod meeting;
 mod naive;
+mod program;
 mod proxy;
 mod restarts;
 mod texts;

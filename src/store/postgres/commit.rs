@@ -18,8 +18,8 @@ use crate::planted::{self, Bug};
 use crate::store::parts::{NONE, Parts};
 use crate::store::{NewsItemRow, NewsSourceRow, StoreError};
 
-/// Transactions that met another are run again so many times.
-const CONFLICTS_MAX: u32 = 5;
+/// Transactions that met another, or whose answer was lost, are run again so many times.
+const AGAIN_MAX: u32 = 5;
 /// No transaction takes longer, ms; the connection is given up then.
 const TRANSACTION_MAX_MS: u64 = 60_000;
 /// Waits while the server is away, ms: doubled up to the last.
@@ -81,7 +81,7 @@ impl Writer {
         accounts: &BotAccounts,
         lease: &Lease,
     ) -> Result<u64, StoreError> {
-        let mut conflicts = 0;
+        let mut tries = 0;
         loop {
             if lease.is_lost() && !planted::has(Bug::DropFence) {
                 return Err(lost());
@@ -89,42 +89,63 @@ impl Writer {
             // Whoever leaves in the middle (an error, a future that is dropped) leaves no connection
             // behind in a state that nobody knows.
             let mut db = self.connection().await?;
-            let failed = match self.attempt(&mut db, job, accounts).await {
+            let (error, goes_again) = match self.attempt(&mut db, job, accounts).await {
                 Ok(rows) => {
                     self.batch += 1;
                     self.keep(db);
                     return Ok(rows);
                 }
-                Err(failed) => failed,
-            };
-            let is_met = matches!(&failed, Failed::Rows(error) if is_conflict(error));
-            let error = match failed {
-                Failed::Rows(error) => failure(error),
-                Failed::Told(error) => error,
-                Failed::Unknown => {
+                Err(Failed::Rows(error)) => {
+                    let is_met = is_conflict(&error);
+                    (self.roll_back(db, failure(error), lease).await, is_met)
+                }
+                Err(Failed::Told(error)) => (self.roll_back(db, error, lease).await, false),
+                Err(Failed::Unknown) => {
                     drop(db);
                     if self.was_committed(lease).await? {
                         return Ok(0);
                     }
-                    conflicts += 1;
-                    if conflicts > CONFLICTS_MAX {
-                        return Err(StoreError::Io("commits are lost again and again".to_owned()));
-                    }
-                    continue;
+                    (StoreError::Io("commits are lost again and again".to_owned()), true)
                 }
             };
-            if matches!(error, StoreError::InUse(_)) {
-                lease.note_lost();
-            }
-            if db.execute("ROLLBACK").await.is_ok() {
-                self.keep(db);
-            }
-            conflicts += 1;
-            if !is_met || conflicts > CONFLICTS_MAX {
+            tries += 1;
+            if !goes_again || tries > AGAIN_MAX {
                 return Err(error);
             }
-            tracing::debug!(%error, conflicts, "a transaction met another and is run again");
+            tracing::debug!(%error, tries, "a transaction is run again");
         }
+    }
+
+    /// Ends a transaction that failed before its `COMMIT`; gives the reason that counts.
+    async fn roll_back(
+        &mut self,
+        mut db: PgConnection,
+        error: StoreError,
+        lease: &Lease,
+    ) -> StoreError {
+        let is_held = match &error {
+            StoreError::InUse(_) => false,
+            StoreError::Io(_) => true,
+            // What was refused may be so because somebody else has gone on meanwhile.
+            StoreError::Constraint(_) | StoreError::Repeat | StoreError::Data(_) => {
+                if let Err(error) = db.execute("ROLLBACK").await {
+                    return failure(error);
+                }
+                match lease.is_held(&mut db).await {
+                    Ok(is_held) => is_held,
+                    Err(error) => return error,
+                }
+            }
+        };
+        if !is_held {
+            lease.note_lost();
+            return lost();
+        }
+        // Where a connection broke there is nothing to roll back, and nothing to keep.
+        if db.execute("ROLLBACK").await.is_ok() {
+            self.keep(db);
+        }
+        error
     }
 
     /// One try.

@@ -16,6 +16,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::connect::connect;
 use super::failure::{failure, lost};
+use crate::planted::{self, Bug};
 use crate::store::StoreError;
 
 /// How long a process may be silent before another may take its place, ms.
@@ -115,6 +116,16 @@ impl Lease {
         let row = sqlx::query(sql).bind(&*self.owner).fetch_optional(connection).await;
         let row = row.map_err(failure)?.ok_or_else(lost)?;
         Ok((row.get(0), row.get(1)))
+    }
+
+    /// Whether the row still says so.
+    pub(super) async fn is_held(&self, connection: &mut PgConnection) -> Result<bool, StoreError> {
+        if planted::has(Bug::DropFence) {
+            return Ok(true);
+        }
+        let sql = "SELECT count(*) FROM bot_lease WHERE id = 1 AND owner = $1";
+        let row = sqlx::query(sql).bind(&*self.owner).fetch_one(connection).await;
+        Ok(row.map_err(failure)?.get::<i64, _>(0) == 1)
     }
 
     /// Gives the lease back.
