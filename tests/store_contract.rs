@@ -5,13 +5,23 @@
 mod world;
 
 use qundao::clock::{Clock, SystemClock};
-use qundao::store::StoreError;
+use qundao::effect::{Call, Delivery, DeliveryState, Destination, Policy};
+use qundao::id::{CommunityId, DeliveryId, EventId, PersonId, Ref, TransferId};
+use qundao::store::{
+    Address, CommunityRow, DecisionRow, DeliveryQuery, FreezeRow, NUMBERED, StoreError, TransferBy,
+    Write, copy,
+};
 use world::{Database, Peek, Platform, Setup, in_time, message, seed, shipped};
 
 over_both! {
     the_database_refuses_what_no_code_may_do;
     verification_names_what_was_broken_by_force;
     an_untouched_database_verifies_and_has_one_master;
+    a_ledger_is_frozen_shown_and_thawed;
+    a_transfer_is_found_by_key_and_by_number;
+    what_is_in_doubt_is_decided_once_also_from_beside;
+    what_could_not_be_read_is_counted;
+    what_was_restored_sends_nothing_again_and_gives_no_number_twice;
 }
 
 /// An open packet, a grab, a check-in, a budget, a correction and a hold-free ledger.
@@ -212,6 +222,185 @@ async fn an_untouched_database_verifies_and_has_one_master(database: Database) {
     store.verify().await.unwrap();
     drop(store);
     database.open().await;
+}
+
+async fn a_ledger_is_frozen_shown_and_thawed(database: Database) {
+    drop(lived_in(&database).await);
+    let store = database.open().await;
+    let community = CommunityId(1);
+    assert_eq!(store.audit(community).await.unwrap().broken, Vec::<String>::new());
+    let row = FreezeRow { community, at: 5, reason: "L1: \0 是".to_owned() };
+    store.freeze(&row).await.unwrap();
+    store.freeze(&FreezeRow { reason: "later".to_owned(), ..row.clone() }).await.unwrap();
+    let found = store.frozen().await.unwrap();
+    assert_eq!((found.len(), found[0].at), (1, 5));
+    assert!(found[0].reason.starts_with("L1: "), "{found:?}");
+    assert_eq!(store.start().await.unwrap().frozen, [community]);
+    assert_eq!(store.health(0).await.unwrap().frozen, 1);
+    let dump = store.dump(community, 3).await.unwrap();
+    let rows = |name: &str| &dump.tables.iter().find(|(table, _)| table == name).unwrap().1;
+    assert_eq!((rows("ledger_transfer").len(), rows("campaign").len()), (3, 1));
+    assert_eq!(rows("packet_share").len(), 2);
+    assert!(rows("campaign")[0]["n"].is_i64() && rows("campaign")[0]["name"] == "春节");
+    assert!(rows("ledger_transfer").iter().any(|row| !row["corrects"].is_null()), "{dump:?}");
+    assert!(store.thaw(community).await.unwrap());
+    assert!(!store.thaw(community).await.unwrap());
+    assert_eq!(store.frozen().await.unwrap(), []);
+}
+
+async fn a_transfer_is_found_by_key_and_by_number(database: Database) {
+    let mut db = lived_in(&database).await;
+    let corrected = db.number("SELECT corrects FROM ledger_transfer WHERE corrects > 0").await;
+    let store = database.open().await;
+    let by_id = TransferBy::Id(TransferId(corrected));
+    let found = store.transfer(CommunityId(1), &by_id).await.unwrap().unwrap();
+    assert_eq!((found.amount, found.corrects), (3, None));
+    let by = TransferBy::Id(found.corrected_by.unwrap());
+    let mirror = store.transfer(CommunityId(1), &by).await.unwrap().unwrap();
+    assert_eq!((&mirror.debit, &mirror.credit), (&found.credit, &found.debit));
+    let key = TransferBy::Key("grab:1:2".to_owned());
+    assert!(store.transfer(CommunityId(1), &key).await.unwrap().is_some());
+    for (community, by) in
+        [(CommunityId(2), by_id), (CommunityId(1), TransferBy::Key("grab:1:99\0".to_owned()))]
+    {
+        assert_eq!(store.transfer(community, &by).await.unwrap(), None);
+    }
+    // Lines sum to what can be spent.
+    let log = store.points_log(CommunityId(1), PersonId(2), 0, 50).await.unwrap();
+    let all = store.community(CommunityId(1)).await.unwrap();
+    let account = all.accounts.iter().find(|row| row.1 == "member" && row.2 == 2).unwrap();
+    assert_eq!(log.iter().map(|line| line.delta).sum::<i64>(), account.4 - account.3);
+    assert!(log.iter().any(|line| line.corrects.is_some()), "{log:?}");
+    assert!(!all.quotas.is_empty() && all.campaigns.len() == 1);
+}
+
+/// Deliveries that stand in doubt, in a database that nobody works on.
+async fn doubtful(database: &Database, ids: std::ops::RangeInclusive<i64>) {
+    let store = database.open().await;
+    let mut rows = qundao::store::TurnRows::new(first_event());
+    rows.community = Some(CommunityRow { id: CommunityId(1), key: "test:g".to_owned() });
+    rows.deliveries = ids.map(|id| delivery(id, DeliveryState::Unknown)).collect();
+    rows.deliveries.push(delivery(8, DeliveryState::Sending));
+    rows.deliveries.push(delivery(9, DeliveryState::Sent));
+    store.commit(&[Write::Turn(Box::new(rows))]).await.unwrap();
+    store.close().await;
+}
+
+fn first_event() -> qundao::store::EventRow {
+    qundao::store::EventRow {
+        id: EventId(1),
+        community: CommunityId(1),
+        group: None,
+        person: None,
+        account: Ref::new("test", "bot"),
+        key: "1".into(),
+        kind: "message",
+        at: 1000,
+        received_at: 1000,
+        seed: 0,
+        state: qundao::store::EventState::Done,
+        text: None,
+        body: None,
+        outcome: None,
+    }
+}
+
+fn delivery(id: i64, state: DeliveryState) -> Delivery {
+    let content = vec![qundao::event::Element::Text(format!("第 {id}"))];
+    Delivery {
+        id: DeliveryId(id),
+        key: format!("left-{id}\0"),
+        event: EventId(1),
+        answers: None,
+        community: CommunityId(1),
+        script: None,
+        account: Ref::new("test", "bot"),
+        to: Destination::Group(world::group_ref("g")),
+        call: Call::Send { content, reply_to: None, only_for: None, slot: None },
+        policy: Policy::Retry,
+        state,
+        reason: None,
+        not_before: 900_000 * id,
+        expires_at: 1_000_000_000,
+        attempts: 2,
+        platform_id: None,
+    }
+}
+
+fn ids(found: &[Delivery]) -> Vec<i64> {
+    found.iter().map(|row| row.id.0).collect()
+}
+
+async fn what_is_in_doubt_is_decided_once_also_from_beside(database: Database) {
+    doubtful(&database, 1..=4).await;
+    let store = database.open().await;
+    let unknown = DeliveryQuery::of(DeliveryState::Unknown, 3);
+    assert_eq!(ids(&store.find_deliveries(&unknown).await.unwrap()), [4, 3, 2]);
+    let since = DeliveryQuery { since: 900_000 * 4, community: Some(CommunityId(1)), ..unknown };
+    assert_eq!(ids(&store.find_deliveries(&since).await.unwrap()), [4]);
+    let elsewhere = DeliveryQuery { community: Some(CommunityId(2)), ..since };
+    assert_eq!(ids(&store.find_deliveries(&elsewhere).await.unwrap()), [0_i64; 0]);
+    let keys = DeliveryQuery::keys(vec!["left-9\0".to_owned(), "nothing".to_owned()]);
+    assert_eq!(ids(&store.find_deliveries(&keys).await.unwrap()), [9]);
+    let again = |id| DecisionRow::again(DeliveryId(id), "test", 2_000_000_000);
+    // Beside who works on it.
+    let address = Address::read(&database.url(), std::path::Path::new("/"));
+    let beside = address.beside().await.unwrap().unwrap();
+    let leave = DecisionRow::leave(DeliveryId(2), "\0 他");
+    assert_eq!(beside.decide(&[again(1), leave, again(9)]).await.unwrap(), 2);
+    assert_eq!(beside.decide(&[again(1)]).await.unwrap(), 0, "it is decided");
+    // And by who does, in a turn too.
+    assert_eq!(store.decide(&[again(3)]).await.unwrap(), 1);
+    let mut turn = qundao::store::TurnRows::new(qundao::store::EventRow {
+        id: EventId(2),
+        key: "2".into(),
+        ..first_event()
+    });
+    turn.decisions = vec![again(4), DecisionRow::leave(DeliveryId(3), "too late")];
+    store.commit(&[Write::Turn(Box::new(turn))]).await.unwrap();
+    let all = DeliveryQuery::ids((1..=9).map(DeliveryId).collect());
+    let found = store.find_deliveries(&all).await.unwrap();
+    let states: Vec<&str> = found.iter().rev().map(|row| row.state.as_str()).collect();
+    assert_eq!(states, ["queued", "skipped", "queued", "queued", "sending", "sent"]);
+    let one = found.last().unwrap();
+    assert_eq!((one.attempts, one.expires_at), (0, 2_000_000_000));
+    let counts = store.count_deliveries(900_000 * 8).await.unwrap();
+    assert_eq!(counts, [(8, "sending".to_owned(), 1), (9, "sent".to_owned(), 1)]);
+}
+
+async fn what_could_not_be_read_is_counted(database: Database) {
+    const DAY_MS: i64 = 86_400_000;
+    let store = database.open().await;
+    for (platform, at, events) in [("onebot", 0, 3), ("onebot", 1, 2), ("discord", DAY_MS, 1)] {
+        store.note_unreadable(platform, at, events).await.unwrap();
+    }
+    for (since, wanted) in [(0, 6), (DAY_MS, 1), (2 * DAY_MS, 0)] {
+        assert_eq!(store.health(since).await.unwrap().unreadable, wanted);
+    }
+}
+
+async fn what_was_restored_sends_nothing_again_and_gives_no_number_twice(database: Database) {
+    doubtful(&database, 1..=2).await;
+    let mark = "INSERT INTO meta(key, value) VALUES('backup_at', '77')";
+    database.peek().await.run(mark).await.unwrap();
+    let store = database.open().await;
+    assert_eq!(store.start().await.unwrap().backup_of, Some(77));
+    let restored = store.restore(88).await.unwrap();
+    assert_eq!((restored.backup_of, restored.held), (Some(77), 1));
+    let start = store.start().await.unwrap();
+    assert_eq!((start.backup_of, start.restored_at), (None, Some(88)));
+    let numbered = |kind| NUMBERED.iter().position(|name| *name == kind).unwrap();
+    assert!(start.numbers[numbered("event")] > 1_000_000, "{:?}", start.numbers);
+    assert!(start.numbers[numbered("packet")] >= 10_000, "{:?}", start.numbers);
+    assert_eq!(store.open_deliveries().await.unwrap().len(), 0);
+    store.close().await;
+    drop(store);
+    // What it knows of numbers goes with a copy.
+    let other = database.another();
+    let address = |of: &Database| Address::read(&of.url(), std::path::Path::new("/"));
+    copy(&address(&database), &address(&other), 5000, &mut |_, _, _| {}).await.unwrap();
+    let there = other.open().await.start().await.unwrap();
+    assert_eq!((there.numbers, there.restored_at), (start.numbers, Some(88)));
 }
 
 #[cfg(unix)]

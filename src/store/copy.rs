@@ -59,7 +59,12 @@ impl Table {
 
     /// The order in which rows are read.
     pub(super) fn order(&self) -> &'static str {
-        if self.columns.iter().any(|(name, _)| name == "id") { "ORDER BY id" } else { "" }
+        match self.name.as_str() {
+            // Its lines are taken one after the other, without gaps.
+            "audit" => "ORDER BY n",
+            _ if self.columns.iter().any(|(name, _)| name == "id") => "ORDER BY id",
+            _ => "",
+        }
     }
 }
 
@@ -143,6 +148,14 @@ impl Side {
         }
     }
 
+    /// Numbers that were given before a restore: they are not given again in the copy either.
+    async fn marks(&self) -> Result<Vec<(String, String)>, StoreError> {
+        match self {
+            Self::Sqlite(store) => store.marks().await,
+            Self::Postgres(store) => store.marks().await,
+        }
+    }
+
     /// Balances of every account, in order.
     async fn balances(&self) -> Result<Vec<String>, StoreError> {
         match self {
@@ -168,7 +181,10 @@ pub async fn copy(
     let from = Side::open(from, lease_ms).await?;
     let to = Side::open(to, lease_ms).await?;
     // A source that is half a copy itself says so.
-    from.store().start().await?;
+    if from.store().start().await?.backup_of.is_some() {
+        let what = "the source is a backup; start it once with `qundao run --after-restore`";
+        return Err(StoreError::Data(what.to_owned()));
+    }
     let tables = from.tables().await?;
     if tables != to.tables().await? {
         let what = "the two databases have different tables: they are of different versions";
@@ -187,6 +203,7 @@ pub async fn copy(
     for table in &tables {
         copied.push((table.name.clone(), one(&from, &to, table, tell).await?));
     }
+    marks(&from, &to).await?;
     if from.balances().await? != to.balances().await? {
         return Err(StoreError::Data("the balances of the two databases differ".to_owned()));
     }
@@ -197,6 +214,20 @@ pub async fn copy(
     from.store().close().await;
     to.store().close().await;
     Ok(Copied { tables: copied, verification })
+}
+
+/// What is in no table of its own.
+async fn marks(from: &Side, to: &Side) -> Result<(), StoreError> {
+    let marks = from.marks().await?;
+    let meta = Table {
+        name: "meta".to_owned(),
+        columns: vec![("key".to_owned(), false), ("value".to_owned(), false)],
+    };
+    let rows = serde_json::to_string(&marks).map_err(|e| StoreError::Data(e.to_string()))?;
+    if !marks.is_empty() {
+        to.write(&meta, &rows).await?;
+    }
+    Ok(())
 }
 
 /// One table; how many rows.

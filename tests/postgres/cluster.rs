@@ -84,6 +84,12 @@ impl Cluster {
         self.run("pg_ctl", all.chain(what.iter().map(OsStr::new)));
     }
 
+    /// Folders in which the tables of its databases lie.
+    pub fn tables(&self) -> Vec<PathBuf> {
+        let all = std::fs::read_dir(self.data().join("base")).unwrap();
+        all.map(|folder| folder.unwrap().path()).collect()
+    }
+
     fn data(&self) -> PathBuf {
         self.folder.path().join("data")
     }

@@ -14,7 +14,8 @@ async fn talk(database: &Database, round: i64, lines: &[(&str, &str)]) -> Vec<St
     let bot = Setup::new(scripts).start(database.open().await, &platform).await;
     let now = SystemClock::default().now();
     if round == 0 {
-        let members = ["a", "b", "c"].map(|name| seed(name, 100, now));
+        let mut members = ["a", "b", "c"].map(|name| seed(name, 100, now));
+        members[2].role = qundao::value::Role::Admin;
         bot.seed_members(&crate::world::group_ref("g"), members.to_vec()).await.unwrap();
     }
     for (n, (who, text)) in lines.iter().enumerate() {
@@ -32,8 +33,16 @@ fn address(database: &Database) -> Address {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_community_moves_there_and_back() {
     let (file, server) = (Database::sqlite(), Database::postgres());
-    let lines =
-        [("a", "红包 30 3"), ("b", "抢"), ("c", "签到"), ("a", "早上好"), ("b", "a\0\\u0000")];
+    let lines = [
+        ("a", "红包 30 3"),
+        ("b", "抢"),
+        ("c", "签到"),
+        ("a", "早上好"),
+        ("b", "a\0\\u0000"),
+        ("c", "加预算 春节 100 活动"),
+        ("c", "加积分 b 3 a\0\\u0000"),
+        ("c", "冲正 7 试错"),
+    ];
     talk(&file, 0, &lines).await;
     let mut told = 0;
     let mut tell = |_: &str, _: u64, _: u64| told += 1;
@@ -43,6 +52,15 @@ async fn a_community_moves_there_and_back() {
     let rows = |name: &str| copied.tables.iter().find(|(table, _)| table == name).unwrap().1;
     let found = (rows("event") >= 6, rows("packet_share"), rows("member_tally") > 0);
     assert_eq!(found, (true, 3, true), "{copied:?}");
+    let found = (rows("audit") > 0, rows("ledger_quota") > 0, rows("campaign"));
+    assert_eq!(found, (true, true, 1), "{copied:?}");
+    // The chain is the same chain.
+    let heads = [file.open().await, server.open().await];
+    let known = heads[0].audit_head().await.unwrap();
+    assert_eq!(heads[1].verify_audit(Some(known)).await.unwrap().broken, None);
+    for store in heads {
+        store.close().await;
+    }
 
     // Not once more, and not onto itself.
     let again = copy(&address(&file), &address(&server), LEASE_MS, &mut |_, _, _| {}).await;
@@ -62,7 +80,10 @@ async fn a_community_moves_there_and_back() {
         "SELECT CAST(sum(credits) AS BIGINT) FROM ledger_account",
         "SELECT CAST(sum(messages) AS BIGINT) FROM member_tally",
         "SELECT CAST(sum(length(text)) AS BIGINT) FROM event",
-        "SELECT max(id) FROM audit",
+        "SELECT max(n) FROM audit",
+        "SELECT count(*) FROM ledger_lot",
+        "SELECT CAST(sum(amount) AS BIGINT) FROM ledger_quota",
+        "SELECT count(*) FROM ledger_transfer WHERE corrects > 0",
         "SELECT max(seed) FROM event",
     ];
     let (mut there, mut here) = (server.peek().await, back.peek().await);

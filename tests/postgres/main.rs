@@ -9,6 +9,7 @@ mod world;
 
 mod copy;
 mod doubt;
+mod home;
 mod lease;
 mod meeting;
 mod naive;

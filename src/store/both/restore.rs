@@ -56,6 +56,13 @@ pub async fn lift(db: &mut Db, numbers: &mut [i64]) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// What a database that this one is copied into must know too, by name.
+pub async fn marks(db: &mut Db) -> Result<Vec<(String, String)>, StoreError> {
+    let sql = "SELECT key, value FROM meta WHERE key = $1 OR substr(key, 1, 6) = $2 ORDER BY key";
+    let rows = sqlx::query(sql).bind(RESTORED_AT).bind(FLOOR).fetch_all(db).await;
+    Ok(rows.map_err(failure)?.iter().map(|row| (row.get(0), row.get(1))).collect())
+}
+
 /// Makes a copy fit to be worked on. How many deliveries are not sent.
 pub async fn restore(db: &mut Db, now: TimeMs, numbers: &[i64]) -> Result<u64, StoreError> {
     let sql = "UPDATE delivery SET state = 'unknown', reason = $1

@@ -13,7 +13,7 @@ use super::lease::Lease;
 use super::rows::{self, Rows};
 use super::sql::{FIRST, LAST, LOCK_ACCOUNTS, LOCK_PACKETS};
 use super::text::kept_json;
-use super::{delivery, forget, health, keep, ledger, news, restore};
+use super::{delivery, forget, health, home, keep, ledger, news, restore};
 use crate::clock::TimeMs;
 use crate::id::CommunityId;
 use crate::planted::{self, Bug};
@@ -298,7 +298,10 @@ async fn write(
         }
         Job::Freeze(row) => ledger::freeze(db, row).await.map(|()| 0),
         Job::Thaw(community) => ledger::thaw(db, *community).await.map(u64::from),
-        Job::Restore(now, numbers) => restore::restore(db, *now, numbers).await,
+        Job::Restore(now, numbers) => match home::settle(db).await {
+            Ok(()) => restore::restore(db, *now, numbers).await,
+            Err(error) => Err(error),
+        },
         Job::News(source, items) => news::keep(db, source, *items).await.map(|()| 0),
     };
     told.map_err(Failed::Told)

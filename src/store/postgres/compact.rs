@@ -1,4 +1,7 @@
-//! Tables written anew, without what was deleted. Who writes waits meanwhile.
+//! Tables written anew, without what was deleted, and what the server has noted of their contents.
+//! Who writes waits meanwhile.
+
+use std::sync::atomic::Ordering;
 
 use super::{Postgres, Writing, failure, for_questions_only};
 use crate::store::StoreError;
@@ -38,10 +41,14 @@ impl Postgres {
         let mut writer = writer.lock().await;
         let mut db = writer.connection().await?;
         for table in TABLES {
-            let sql = sqlx::AssertSqlSafe(format!("VACUUM (FULL) {table}"));
+            let sql = sqlx::AssertSqlSafe(format!("VACUUM (FULL, ANALYZE) {table}"));
             sqlx::query(sql).execute(&mut db).await.map_err(failure)?;
         }
+        // Samples of columns: names too. Who may not do it is warned by the server, not refused.
+        let samples = sqlx::query("VACUUM (FULL) pg_catalog.pg_statistic");
+        samples.execute(&mut db).await.map_err(failure)?;
         writer.keep(db);
+        self.is_dirty.store(false, Ordering::SeqCst);
         Ok(())
     }
 }

@@ -5,7 +5,7 @@ use sqlx::{AssertSqlSafe, Row as _};
 use tokio::sync::mpsc;
 
 use super::commit::Job;
-use super::{Postgres, failure};
+use super::{Postgres, failure, restore};
 use crate::store::StoreError;
 use crate::store::copy::{Heap, Table};
 
@@ -99,6 +99,11 @@ impl Postgres {
             "DELETE FROM meta WHERE key = $1"
         };
         self.write(Job::Copy(sql, key)).await.map(drop)
+    }
+
+    /// What else the target must know.
+    pub(in crate::store) async fn marks(&self) -> Result<Vec<(String, String)>, StoreError> {
+        restore::marks(&mut *self.reader().await?).await
     }
 
     /// The balances of all accounts.

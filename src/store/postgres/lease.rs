@@ -62,6 +62,7 @@ pub(super) async fn take(options: &PgConnectOptions, lease_ms: u64) -> Result<Ta
     }
     super::migrate(&mut connection).await?;
     super::adopt(&mut connection).await?;
+    super::home::check(&mut connection).await?;
     let owner: Arc<str> = token()?.into();
     let sql = "UPDATE bot_lease SET owner = $1, holder = $2, fence = fence + 1,
           until = clock_timestamp() + $3 * interval '1 millisecond'

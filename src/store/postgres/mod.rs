@@ -9,6 +9,7 @@ mod compact;
 mod connect;
 mod copy;
 mod failure;
+mod home;
 mod lease;
 mod rows;
 mod sql;
@@ -61,6 +62,8 @@ pub struct Postgres {
     word: Option<PgConnectOptions>,
     accounts: accounts::BotAccounts,
     is_closed: AtomicBool,
+    /// Something was forgotten that may still lie in the files of the server.
+    is_dirty: AtomicBool,
 }
 
 /// What it takes to write.
@@ -83,8 +86,7 @@ impl Postgres {
         writer.keep(connection);
         let lease = Lease::keep(taken, options.clone(), lease_ms);
         let writing = Some(Writing { writer: Mutex::new(writer), lease });
-        let (readers, is_closed) = (readers(options), AtomicBool::new(false));
-        Ok(Self { readers, writing, word: None, accounts, is_closed })
+        Ok(Self { writing, ..Self::on(options, accounts) })
     }
 
     /// Opens it for questions, beside a process that works on it; `None` where no bot ever did.
@@ -100,9 +102,14 @@ impl Postgres {
             return Ok(None);
         }
         let accounts = accounts::BotAccounts::load(&mut connection).await?;
-        let is_closed = AtomicBool::new(false);
-        let (readers, writing, word) = (readers(options), None, None);
-        Ok(Some(Self { readers, writing, word, accounts, is_closed }))
+        Ok(Some(Self::on(options, accounts)))
+    }
+
+    /// For questions.
+    fn on(options: PgConnectOptions, accounts: accounts::BotAccounts) -> Self {
+        let (is_closed, is_dirty) = (AtomicBool::new(false), AtomicBool::new(false));
+        let readers = readers(options);
+        Self { readers, writing: None, word: None, accounts, is_closed, is_dirty }
     }
 
     /// The same, to leave word too; `None` where no bot ever did.

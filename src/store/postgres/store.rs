@@ -207,7 +207,12 @@ impl Store for Postgres {
     }
 
     fn housekeep<'a>(&'a self, old: &'a Old) -> BoxFuture<'a, Result<u64, StoreError>> {
-        Box::pin(self.write(Job::Housekeep(old)))
+        Box::pin(async move {
+            if self.is_dirty.load(Ordering::SeqCst) {
+                self.write_anew().await?;
+            }
+            self.write(Job::Housekeep(old)).await
+        })
     }
 
     fn timers_of<'a>(
@@ -263,7 +268,10 @@ impl Store for Postgres {
         wish: &'a ForgetRow,
         line: &'a AuditRow,
     ) -> BoxFuture<'a, Result<(), StoreError>> {
-        Box::pin(async move { self.write(Job::Forget(wish, line)).await.map(drop) })
+        Box::pin(async move {
+            self.is_dirty.store(true, Ordering::SeqCst);
+            self.write(Job::Forget(wish, line)).await.map(drop)
+        })
     }
 
     fn forgetting(&self) -> BoxFuture<'_, Result<Vec<ForgetRow>, StoreError>> {
@@ -326,6 +334,11 @@ impl Store for Postgres {
 
     fn close(&self) -> BoxFuture<'_, ()> {
         Box::pin(async {
+            if self.is_dirty.load(Ordering::SeqCst)
+                && let Err(error) = self.write_anew().await
+            {
+                tracing::warn!(%error, "what was forgotten may still lie in the database");
+            }
             self.is_closed.store(true, Ordering::SeqCst);
             if let Some(Writing { writer, lease }) = &self.writing {
                 let released = async {

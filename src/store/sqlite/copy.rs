@@ -4,7 +4,7 @@ use futures_util::TryStreamExt as _;
 use sqlx::{AssertSqlSafe, Connection as _, Row as _};
 use tokio::sync::mpsc;
 
-use super::{Sqlite, failure};
+use super::{Sqlite, failure, restore};
 use crate::store::StoreError;
 use crate::store::copy::{Heap, Table};
 
@@ -84,6 +84,11 @@ impl Sqlite {
         };
         let mut writer = self.writer.lock().await;
         sqlx::query(sql).bind(key).execute(&mut *writer).await.map(drop).map_err(failure)
+    }
+
+    /// What else the target must know.
+    pub(in crate::store) async fn marks(&self) -> Result<Vec<(String, String)>, StoreError> {
+        restore::marks(&mut *self.reader().await).await
     }
 
     /// The balances of all accounts.
