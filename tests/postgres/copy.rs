@@ -14,7 +14,7 @@ async fn talk(database: &Database, round: i64, lines: &[(&str, &str)]) -> Vec<St
     let bot = Setup::new(scripts).start(database.open().await, &platform).await;
     let now = SystemClock::default().now();
     if round == 0 {
-        let mut members = ["a", "b", "c"].map(|name| seed(name, 100, now));
+        let mut members = ["a", "b", "c", "d"].map(|name| seed(name, 100, now));
         members[2].role = qundao::value::Role::Admin;
         bot.seed_members(&crate::world::group_ref("g"), members.to_vec()).await.unwrap();
     }

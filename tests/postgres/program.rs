@@ -45,16 +45,28 @@ async fn commands_work_on_a_server_too() {
     store.commit(&beginning(2)).await.unwrap();
     store.commit(&[paying(2, 1), paying(3, 2)]).await.unwrap();
     // Beside a bot that works: questions are answered, what wants it alone is refused.
-    for arguments in [&["runs", "--json"][..], &["schedule", "--json"]] {
+    for arguments in [
+        &["runs", "--json"][..],
+        &["schedule", "--json"],
+        &["ledger", "verify"],
+        &["audit"],
+        &["audit", "verify"],
+        &["deliveries", "--json"],
+        &["member", "export", "1"],
+    ] {
         let output = run(arguments);
         assert!(output.status.success(), "{arguments:?}: {}", all_of(&output));
     }
-    let refused = run(&["ledger", "verify"]);
+    let refused = run(&["member", "compact"]);
     assert_eq!(refused.status.code(), Some(3));
     assert!(all_of(&refused).contains("another qundao is running on this database"));
     store.close().await;
     drop(store);
 
+    let compacted = run(&["member", "compact"]);
+    assert!(compacted.status.success(), "{}", all_of(&compacted));
+    let backup = run(&["backup", "today.db"]);
+    assert!(!backup.status.success() && all_of(&backup).contains("pg_dump"), "{}", all_of(&backup));
     let verified = run(&["ledger", "verify", "--json"]);
     assert!(verified.status.success(), "{}", all_of(&verified));
     assert!(all_of(&verified).contains("\"transfers\":2"), "{}", all_of(&verified));

@@ -111,7 +111,7 @@ const CHECKS: &[&str] = &[
      FROM said s LEFT JOIN ledger_quota q ON q.community = $1 AND q.day = s.day
        AND q.kind = s.kind AND q.owner = s.owner
      WHERE s.amount <> coalesce(q.amount, 0)
-       AND s.day >= (SELECT coalesce(min(day), 0) FROM ledger_quota WHERE community = $1)",
+       AND s.day >= (SELECT min(day) FROM ledger_quota WHERE community = $1)",
     // L13, with the lots below: a correction mirrors what it corrects.
     "SELECT 'L13: transfer ' || t.id || ' does not mirror ' || t.corrects || ', which it corrects'
      FROM ledger_transfer t LEFT JOIN ledger_transfer o ON o.id = t.corrects
