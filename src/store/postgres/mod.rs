@@ -12,6 +12,7 @@ mod lease;
 mod rows;
 mod sql;
 mod text;
+#[allow(clippy::duplicate_mod, reason = "its types are those of this module")]
 #[path = "../both/mod.rs"]
 mod words;
 

@@ -8,6 +8,7 @@ mod copy;
 mod sql;
 mod tally;
 mod trip;
+#[allow(clippy::duplicate_mod, reason = "its types are those of this module")]
 #[path = "../both/mod.rs"]
 mod words;
 
