@@ -80,7 +80,7 @@ pub struct Copied {
 /// A database that is open on this side or that.
 enum Side {
     Sqlite(Sqlite),
-    Postgres(Postgres),
+    Postgres(Box<Postgres>),
 }
 
 impl Side {
@@ -91,14 +91,14 @@ impl Side {
                 return Err(StoreError::Data(what.to_owned()));
             }
             Address::File(path) => Self::Sqlite(Sqlite::open(path).await?),
-            Address::Server(url) => Self::Postgres(Postgres::open(url, lease_ms).await?),
+            Address::Server(url) => Self::Postgres(Box::new(Postgres::open(url, lease_ms).await?)),
         })
     }
 
     fn store(&self) -> &dyn Store {
         match self {
             Self::Sqlite(store) => store,
-            Self::Postgres(store) => store,
+            Self::Postgres(store) => &**store,
         }
     }
 

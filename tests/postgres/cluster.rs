@@ -117,6 +117,11 @@ impl Drop for Cluster {
             drop(guard.stdin.take());
             let _ = guard.wait();
         }
+        // The last processes of the server may still be writing for a moment.
+        let mut tries = 0..40;
+        while std::fs::remove_dir_all(self.data()).is_err() && tries.next().is_some() {
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
     }
 }
 

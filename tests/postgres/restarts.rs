@@ -53,6 +53,9 @@ async fn a_server_that_is_restarted_loses_and_doubles_nothing() {
             }
             tokio::time::sleep(Duration::from_millis(u64::from(chance.next_u32() % 8))).await;
         }
+        if round % 50 == 49 {
+            println!("{} rounds", round + 1);
+        }
         if let Some(striking) = striking {
             in_time("the restart", striking).await.unwrap();
         }

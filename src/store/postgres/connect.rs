@@ -85,13 +85,17 @@ pub(super) async fn check(
 
 /// A refused connection, with what to do about the likeliest reasons.
 fn refused(error: sqlx::Error) -> StoreError {
-    match &error {
-        sqlx::Error::Tls(inner) => StoreError::Io(format!(
-            "no TLS with the database server: {inner}; write `?sslrootcert=FILE` behind the \
-             address for a certificate of your own, or `?sslmode=disable` if nobody else is on \
-             the network between"
-        )),
-        sqlx::Error::Database(inner) => StoreError::Io(inner.message().to_owned()),
-        _ => StoreError::Io(format!("cannot reach the database server: {error}")),
+    if let sqlx::Error::Database(inner) = &error {
+        return StoreError::Io(inner.message().to_owned());
     }
+    let said = error.to_string();
+    // What rustls says of a certificate comes as an error of the connection.
+    if matches!(error, sqlx::Error::Tls(_)) || said.contains("certificate") {
+        return StoreError::Io(format!(
+            "no TLS with the database server: {said}; write `?sslrootcert=FILE` behind the address \
+             for an authority of your own, or `?sslmode=disable` if nobody else is on the network \
+             between"
+        ));
+    }
+    StoreError::Io(format!("cannot reach the database server: {said}"))
 }

@@ -15,6 +15,7 @@ mod rows;
 mod sql;
 mod store;
 mod text;
+#[allow(clippy::duplicate_mod, reason = "its types are those of this module")]
 #[path = "../both/mod.rs"]
 mod words;
 

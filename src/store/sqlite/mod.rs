@@ -12,6 +12,7 @@ mod sql;
 mod store;
 mod tally;
 mod trip;
+#[allow(clippy::duplicate_mod, reason = "its types are those of this module")]
 #[path = "../both/mod.rs"]
 mod words;
 
