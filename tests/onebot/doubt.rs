@@ -42,7 +42,9 @@ async fn wherever_a_connection_is_cut_nobody_claims_more_than_is_known() {
                 not_sent += 1;
             }
             Outcome::Done { .. } => assert!(is_done, "cut after {bytes} bytes"),
-            Outcome::Permanent { reason } => panic!("cut after {bytes} bytes: {reason}"),
+            Outcome::Permanent { reason }
+            | Outcome::Closed { reason, .. }
+            | Outcome::Unrepeatable { reason } => panic!("cut after {bytes} bytes: {reason}"),
         }
     }
     assert!(unknown > 50 && not_sent > 50, "{unknown} unknown, {not_sent} not sent");
