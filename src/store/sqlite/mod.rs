@@ -3,6 +3,7 @@
 
 mod accounts;
 mod audit;
+mod auditor;
 mod bulk;
 mod checkpoint;
 mod codes;
@@ -35,6 +36,8 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, Sq
 use sqlx::{ConnectOptions, Row};
 use tokio::sync::{Mutex, MutexGuard, OnceCell};
 
+pub use auditor::Hearer;
+
 use accounts::BotAccounts;
 use audit::Chain;
 use checkpoint::Checkpoints;
@@ -60,9 +63,6 @@ static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("src/store/migration
 
 /// What was posted is known for so long beyond everything else, ms: a year.
 const POSTED_KEPT_MS: i64 = 365 * 24 * 3_600_000;
-
-/// Hears of ledgers that do not hold.
-pub type Hearer = Box<dyn Fn(&[String]) + Send + Sync>;
 
 /// A community's data in one SQLite file, or in memory.
 pub struct Sqlite {
@@ -228,24 +228,6 @@ impl Sqlite {
         Ok(())
     }
 
-    /// Checks the ledgers that a commit touched, right after it, and tells what does not hold: for
-    /// tests and transcripts, since it costs more than the commit.
-    #[must_use]
-    pub fn audited(mut self, hearer: Hearer) -> Self {
-        self.hearer = Some(hearer);
-        self
-    }
-
-    /// The connection for checks, which take long: nobody else waits for it.
-    async fn auditor(&self) -> Result<&Mutex<SqliteConnection>, StoreError> {
-        let Some(path) = &self.path else { return Ok(&self.writer) };
-        let open = || async {
-            let options = SqliteConnectOptions::new().filename(path).read_only(true);
-            connect(options).await.map(Mutex::new)
-        };
-        self.auditor.get_or_try_init(open).await
-    }
-
     /// The connection for questions.
     async fn reader(&self) -> MutexGuard<'_, SqliteConnection> {
         match &self.reader {
@@ -346,14 +328,7 @@ impl Store for Sqlite {
         Box::pin(async {
             let mut writer = self.writer.lock().await;
             commit::commit(&mut writer, &self.accounts, &self.tallies, &self.chain, batch).await?;
-            if let Some(hearer) = &self.hearer {
-                for id in commit::ledgers_of(batch) {
-                    let audit = verify::audit(&mut writer, id).await?;
-                    if !audit.broken.is_empty() {
-                        hearer(&audit.broken);
-                    }
-                }
-            }
+            self.look_after(&mut writer, batch).await?;
             self.checkpoints.iter().for_each(|checkpoints| checkpoints.committed(batch.len()));
             Ok(())
         })
@@ -601,9 +576,7 @@ impl Store for Sqlite {
     }
 
     fn audit(&self, community: CommunityId) -> BoxFuture<'_, Result<LedgerAudit, StoreError>> {
-        Box::pin(
-            async move { verify::audit(&mut *self.auditor().await?.lock().await, community).await },
-        )
+        Box::pin(self.check_one(community))
     }
 
     fn dump(
