@@ -185,3 +185,49 @@ async fn only_the_owner_can_read_the_file() {
     let mode = std::fs::metadata(folder.path().join("qundao.db")).unwrap().permissions().mode();
     assert_eq!(mode & 0o077, 0, "{mode:o}");
 }
+
+/// The ledger's migration changes a constraint in place, which is worth a look at a file with rows in it.
+#[tokio::test]
+async fn a_file_of_the_version_before_is_brought_up_to_date() {
+    let folder = tempfile::tempdir().unwrap();
+    let old = folder.path().join("old");
+    std::fs::create_dir(&old).unwrap();
+    let all = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store/migrations/sqlite");
+    for file in std::fs::read_dir(all).unwrap().flatten() {
+        if *file.file_name() < *"0005" {
+            std::fs::copy(file.path(), old.join(file.file_name())).unwrap();
+        }
+    }
+    let path = folder.path().join("qundao.db");
+    std::fs::File::create(&path).unwrap();
+    let mut db = peek(&path).await;
+    let before = sqlx::migrate::Migrator::new(old.as_path()).await.unwrap();
+    before.run(&mut db).await.unwrap();
+    for sql in [
+        "INSERT INTO community(id, key) VALUES(1, 'test:g')",
+        "INSERT INTO bot_account(id, ref) VALUES(1, 'test:bot')",
+        "INSERT INTO event(id, community, account, key, kind, at, received_at, seed, state)
+         VALUES(1, 1, 1, 'k', 0, 0, 0, 0, 0)",
+        "INSERT INTO ledger_account(id, community, kind, owner) VALUES(1, 1, 'mint', 0), (2, 1, 'member', 7)",
+        "INSERT INTO ledger_transfer VALUES(1, 1, 1, 2, 30, 'post', NULL, 'seed:7', 'seed', '', NULL, 1, 0)",
+    ] {
+        sqlx::query(sql).execute(&mut db).await.unwrap();
+    }
+    let refused = refusal(
+        &mut db,
+        "INSERT INTO ledger_account(id, community, kind, owner)
+        VALUES(3, 1, 'campaign', 1)",
+    )
+    .await;
+    assert!(refused.contains("CHECK constraint failed"), "{refused}");
+    drop(db);
+    let store = sqlite(&path).await;
+    let found = store.verify().await.unwrap();
+    assert_eq!((found.transfers, found.broken), (1, Vec::new()));
+    let mut db = peek(&path).await;
+    let budget =
+        "INSERT INTO ledger_account(id, community, kind, owner) VALUES(3, 1, 'campaign', 1)";
+    sqlx::query(budget).execute(&mut db).await.unwrap();
+    let refused = refusal(&mut db, "UPDATE ledger_account SET credits = 1 WHERE id = 3").await;
+    assert!(refused.contains("by a transfer only"), "{refused}");
+}
