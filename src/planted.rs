@@ -104,7 +104,7 @@ named! {
 /// `point:n` for the n-th time.
 #[cfg(feature = "planted")]
 pub fn reach(point: Point) {
-    planted::reach(point);
+    live::reach(point);
 }
 
 /// Nothing is planted in this build.
@@ -115,7 +115,7 @@ pub const fn reach(_: Point) {}
 /// Is this bug planted?
 #[cfg(feature = "planted")]
 pub fn has(bug: Bug) -> bool {
-    planted::has(bug)
+    live::has(bug)
 }
 
 /// Nothing is planted in this build.
@@ -128,11 +128,11 @@ pub const fn has(_: Bug) -> bool {
 /// Plants a bug in this process, or takes it (and any other) away.
 #[cfg(feature = "planted")]
 pub fn plant(bug: Option<Bug>) {
-    planted::plant(bug);
+    live::plant(bug);
 }
 
 #[cfg(feature = "planted")]
-mod planted {
+mod live {
     use std::sync::OnceLock;
     use std::sync::atomic::{AtomicU64, Ordering};
 
