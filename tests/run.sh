@@ -78,5 +78,8 @@ if left_out=$(grep -E '^test .* \.\.\. ignored' "$log"); then
   exit 1
 fi
 
+step 'simulator: 500 worlds, and bugs planted in them'
+cargo test --locked -p qundao-sim --features planted
+
 step 'transcripts: qundao test'
 cargo run --locked --quiet -- test </dev/null
