@@ -185,7 +185,8 @@ impl Outbox {
 
     async fn enqueue(&mut self, outgoing: Outgoing) {
         if self.due.is_parking() {
-            self.end(outgoing, DeliveryState::Queued, None, None);
+            let state = parked(&outgoing);
+            self.end(outgoing, state, None, None);
             return;
         }
         let to = outgoing.delivery.to.clone();
@@ -223,14 +224,15 @@ impl Outbox {
     }
 
     /// What waits goes back to the database as what it is, certainly not sent: a row that says
-    /// `sending` would leave the next start in doubt.
+    /// `sending` would leave the next start in doubt, and one that is in doubt is to do so.
     fn park(&mut self) {
         let waiting: Vec<Outgoing> =
             self.queues.values_mut().flat_map(|queue| queue.waiting.drain(..)).collect();
         for mut outgoing in waiting {
             // So that the bot does not end before it is written.
             outgoing.ticket.get_or_insert_with(|| self.gauge.ticket());
-            self.end(outgoing, DeliveryState::Queued, None, None);
+            let state = parked(&outgoing);
+            self.end(outgoing, state, None, None);
         }
         self.due.is_parked.notify_one();
     }
@@ -347,6 +349,11 @@ impl Outbox {
             tracing::debug!("the committer has stopped; the delivery is looked at again next time");
         }
     }
+}
+
+/// How the next start finds what waited when the bot stopped.
+fn parked(outgoing: &Outgoing) -> DeliveryState {
+    if outgoing.in_doubt { DeliveryState::Sending } else { DeliveryState::Queued }
 }
 
 fn request(delivery: &Delivery) -> Request {
