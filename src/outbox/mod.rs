@@ -458,7 +458,9 @@ impl Outbox {
             attempts: outgoing.delivery.attempts,
             platform_id,
         };
-        if self.settlements.send((Write::Settle(settlement), outgoing.ticket)).is_err() {
+        // What waited for the clock holds none, and its end is under way until it is written.
+        let ticket = outgoing.ticket.unwrap_or_else(|| self.gauge.ticket());
+        if self.settlements.send((Write::Settle(settlement), Some(ticket))).is_err() {
             tracing::debug!("the committer has stopped; the delivery is looked at again next time");
         }
     }
