@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config as Cases, TestRunner};
 use qundao::adapter::{Outcome, RateScope, Request, Support, element_word};
 use qundao::bot::Bot;
-use qundao::clock::VirtualClock;
+use qundao::clock::{Clock as _, VirtualClock};
 use qundao::effect::{Call, Destination};
 use qundao::event::{Element, EventKind, plain_text};
 
