@@ -1,7 +1,7 @@
 //! Faults that tests plant: points at which the process ends, and bugs that a suite must find.
 //!
 //! A suite that has never failed proves little. With the feature `planted`, `QUNDAO_DIE_AT` ends the
-//! process at a [`Point`], and `QUNDAO_PLANT` (or [`plant`]) switches a [`Bug`] on; without it both
+//! process at a [`Point`], and `QUNDAO_PLANT` (or `plant`) switches a [`Bug`] on; without it both
 //! questions are constants and leave nothing in the program. TESTING.md says which suite finds what.
 
 /// Declares an enum whose variants have names that can be typed.

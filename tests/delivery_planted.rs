@@ -13,7 +13,7 @@ use qundao::adapter::{Outcome, Request};
 use qundao::clock::{Clock as _, TimeMs, VirtualClock};
 use qundao::effect::{Delivery, DeliveryState, Policy};
 use qundao::planted::{Bug, plant};
-use scene::{MINUTE, START, Scene, done, echo, first, left, unknown};
+use scene::{MINUTE, START, Scene, echo, first, left, unknown};
 use world::Platform;
 
 /// What is wrong with how the outbox worked, in one word each.

@@ -33,10 +33,12 @@ step 'format: cargo fmt --check'
 cargo fmt --check
 
 step 'lint: cargo clippy'
-cargo clippy --locked --all-targets -- -D warnings
+# As it ships, and with everything that tests plant in it.
+cargo clippy --locked -- -D warnings
+cargo clippy --locked --workspace --all-targets --features planted -- -D warnings
 
 step 'documentation: cargo doc'
-RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps
+RUSTDOCFLAGS='-D warnings' cargo doc --locked --workspace --no-deps
 
 step 'licences, bans and sources: cargo deny'
 if command -v cargo-deny >/dev/null; then
@@ -93,7 +95,7 @@ step 'tests: cargo test'
 mkdir -p target
 log=target/tests.log
 # Without --no-fail-fast one failure would hide the others.
-cargo test --locked --no-fail-fast 2>&1 | tee "$log"
+cargo test --locked --workspace --features planted --no-fail-fast 2>&1 | tee "$log"
 if left_out=$(grep -E '^test .* \.\.\. ignored' "$log"); then
   printf 'no test may be left out:\n%s\n' "$left_out" >&2
   exit 1

@@ -17,6 +17,7 @@ over_both! {
     the_database_refuses_what_no_code_may_do;
     verification_names_what_was_broken_by_force;
     an_untouched_database_verifies_and_has_one_master;
+    a_database_of_the_version_before_is_brought_up_to_date;
     a_ledger_is_frozen_shown_and_thawed;
     a_transfer_is_found_by_key_and_by_number;
     what_is_in_doubt_is_decided_once_also_from_beside;
@@ -411,4 +412,52 @@ async fn only_the_owner_can_read_the_file() {
     lived_in(&database).await;
     let mode = std::fs::metadata(database.file()).unwrap().permissions().mode();
     assert_eq!(mode & 0o077, 0, "{mode:o}");
+}
+
+/// The ledger's migration changes a constraint in place, which is worth a look at a database with rows
+/// in it.
+async fn a_database_of_the_version_before_is_brought_up_to_date(database: Database) {
+    let old = tempfile::tempdir().unwrap();
+    let kind = if database.is_sqlite() { "sqlite" } else { "postgres" };
+    let all = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store/migrations");
+    for file in std::fs::read_dir(all.join(kind)).unwrap().flatten() {
+        if *file.file_name() < *"0005" {
+            std::fs::copy(file.path(), old.path().join(file.file_name())).unwrap();
+        }
+    }
+    if database.is_sqlite() {
+        std::fs::File::create(database.file()).unwrap();
+    }
+    let mut db = database.peek().await;
+    let before = sqlx::migrate::Migrator::new(old.path()).await.unwrap();
+    match &mut db {
+        Peek::Sqlite(db) => before.run(db).await.unwrap(),
+        Peek::Postgres(db) => before.run(&mut **db).await.unwrap(),
+    }
+    for sql in [
+        "INSERT INTO community(id, key) VALUES(1, 'test:g')",
+        "INSERT INTO bot_account(id, ref) VALUES(1, 'test:bot')",
+        "INSERT INTO event(id, community, account, key, kind, at, received_at, seed, state)
+         VALUES(1, 1, 1, 'k', 0, 0, 0, 0, 0)",
+        "INSERT INTO ledger_account(id, community, kind, owner) VALUES(1, 1, 'mint', 0), (2, 1, 'member', 7)",
+        "INSERT INTO ledger_transfer VALUES(1, 1, 1, 2, 30, 'post', NULL, 'seed:7', 'seed', '', NULL, 1, 0)",
+        "INSERT INTO audit(event, community, at, actor, action, object, detail)
+         VALUES(1, 1, 5, 'no-ads@5f1c', 'delete', 'm1', '')",
+    ] {
+        db.run(sql).await.unwrap();
+    }
+    let budget =
+        "INSERT INTO ledger_account(id, community, kind, owner) VALUES(3, 1, 'campaign', 1)";
+    let (refused, check) = (refusal(&mut db, budget).await, words(&db, "CHECK"));
+    assert!(refused.contains(check), "{refused}");
+    drop(db);
+    let store = database.open().await;
+    let found = store.verify().await.unwrap();
+    assert_eq!((found.transfers, found.broken), (1, Vec::new()));
+    let chain = store.verify_audit(None).await.unwrap();
+    assert_eq!((chain.lines, chain.broken), (1, None));
+    let mut db = database.peek().await;
+    db.run(budget).await.unwrap();
+    let refused = refusal(&mut db, "UPDATE ledger_account SET credits = 1 WHERE id = 3").await;
+    assert!(refused.contains("by a transfer only"), "{refused}");
 }

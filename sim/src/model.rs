@@ -99,6 +99,7 @@ impl Model {
         match write {
             Write::Turn(rows) => self.turn(rows, now),
             Write::Deliver(delivery) => self.sends.add(delivery, false),
+            Write::Audit(_) => Ok(()),
             Write::Settle(Settlement { id, state, .. }) => self.sends.settle(id.0, *state),
         }
     }

@@ -24,6 +24,8 @@ use crate::{block, deed};
 
 /// The liveness phase may take so long, ms.
 const CALM_MS: i64 = 10 * 60_000;
+/// A clock that was put right is believed at the latest after so long, ms.
+const HOLD_MS: i64 = 3 * 60_000;
 /// Between two looks whether all is quiet, ms.
 const LOOK_MS: u64 = 5_000;
 /// The database is held against the truth after so many operations.
@@ -306,7 +308,9 @@ impl Machine {
             world.state().platforms.iter_mut().for_each(|platform| platform.hurry(now));
             tokio::time::sleep(Duration::from_millis(LOOK_MS)).await;
             let left = self.left(bot);
-            if left.is_empty() {
+            // A clock is believed again when it has gone right for a while.
+            let waits = if world.plan.has_jumps() { HOLD_MS } else { 0 };
+            if left.is_empty() && world.clock.real() - begin >= waits {
                 break;
             }
             if world.clock.real() - begin > CALM_MS {

@@ -7,14 +7,11 @@ use std::time::Duration;
 use qundao::adapter::BoxFuture;
 use qundao::clock::{Clock as _, TimeMs};
 use qundao::community::score::{Day, Facts};
-use qundao::effect::{Delivery, Destination};
+use qundao::effect::{Delivery, DeliveryState, Destination};
 use qundao::id::{CommunityId, PersonId, Ref, ScriptName};
+use qundao::store::chain::{ChainReport, Head};
 use qundao::store::sqlite::Sqlite;
-use qundao::store::{
-    CommunityRows, DueTimer, EventRow, EventState, NewsItemRow, NewsRows, NewsSourceRow,
-    PacketRows, PointsEntry, RoutineRow, RoutineTimer, RunOutcome, ScoreEntryRow, Start, Store,
-    StoreError, StoreHealth, Verification, Write,
-};
+use qundao::store::*;
 
 use crate::block;
 use crate::draw::Draw;
@@ -197,17 +194,6 @@ impl Store for SimStore {
         })
     }
 
-    fn transfer_amount<'a>(
-        &'a self,
-        community: CommunityId,
-        key: &'a str,
-    ) -> Answer<'a, Option<i64>> {
-        Box::pin(async move {
-            self.asked("transfer_amount").await?;
-            block::on(self.inner.transfer_amount(community, key))
-        })
-    }
-
     fn score_facts(&self, community: CommunityId, since: Day) -> Answer<'_, Facts> {
         Box::pin(async move { block::on(self.inner.score_facts(community, since)) })
     }
@@ -249,14 +235,6 @@ impl Store for SimStore {
 
     fn last_heard<'a>(&'a self, platform: &'a str) -> Answer<'a, Option<TimeMs>> {
         Box::pin(async move { block::on(self.inner.last_heard(platform)) })
-    }
-
-    fn housekeep(&self, texts_before: TimeMs, keys_before: TimeMs) -> Answer<'_, u64> {
-        Box::pin(async move {
-            self.alive().await;
-            self.world.log("housekeeping");
-            block::on(self.inner.housekeep(texts_before, keys_before))
-        })
     }
 
     fn timers_of<'a>(
@@ -301,5 +279,114 @@ impl Store for SimStore {
 
     fn close(&self) -> BoxFuture<'_, ()> {
         Box::pin(async { block::on(self.inner.close()) })
+    }
+
+    fn restore(&self, now: TimeMs) -> BoxFuture<'_, Result<Restored, StoreError>> {
+        Box::pin(async move { block::on(self.inner.restore(now)) })
+    }
+
+    fn transfer<'a>(
+        &'a self,
+        community: CommunityId,
+        by: &'a TransferBy,
+    ) -> BoxFuture<'a, Result<Option<StoredTransfer>, StoreError>> {
+        Box::pin(async move { block::on(self.inner.transfer(community, by)) })
+    }
+
+    fn find_deliveries<'a>(&'a self, query: &'a DeliveryQuery) -> Answer<'a, Vec<Delivery>> {
+        Box::pin(async move {
+            // Asked every other second of a simulated year: where nothing is queued, nothing is found.
+            let is_queued = query.which == Which::State(DeliveryState::Queued);
+            if is_queued && self.world.state().model.sends.queued.is_empty() {
+                return Ok(Vec::new());
+            }
+            block::on(self.inner.find_deliveries(query))
+        })
+    }
+
+    fn count_deliveries(
+        &self,
+        since: TimeMs,
+    ) -> BoxFuture<'_, Result<Vec<DeliveryCount>, StoreError>> {
+        Box::pin(async move { block::on(self.inner.count_deliveries(since)) })
+    }
+
+    fn decide<'a>(
+        &'a self,
+        decisions: &'a [DecisionRow],
+    ) -> BoxFuture<'a, Result<u64, StoreError>> {
+        Box::pin(async move { block::on(self.inner.decide(decisions)) })
+    }
+
+    fn housekeep<'a>(&'a self, old: &'a Old) -> BoxFuture<'a, Result<u64, StoreError>> {
+        Box::pin(async move { block::on(self.inner.housekeep(old)) })
+    }
+
+    fn verify_audit(&self, known: Option<Head>) -> BoxFuture<'_, Result<ChainReport, StoreError>> {
+        Box::pin(async move { block::on(self.inner.verify_audit(known)) })
+    }
+
+    fn audit_log(&self, take: i64) -> BoxFuture<'_, Result<Vec<AuditLine>, StoreError>> {
+        Box::pin(async move { block::on(self.inner.audit_log(take)) })
+    }
+
+    fn audit_head(&self) -> BoxFuture<'_, Result<Head, StoreError>> {
+        Box::pin(async { block::on(self.inner.audit_head()) })
+    }
+
+    fn export(
+        &self,
+        person: PersonId,
+    ) -> BoxFuture<'_, Result<Option<serde_json::Value>, StoreError>> {
+        Box::pin(async move { block::on(self.inner.export(person)) })
+    }
+
+    fn forget<'a>(
+        &'a self,
+        wish: &'a ForgetRow,
+        line: &'a AuditRow,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async move { block::on(self.inner.forget(wish, line)) })
+    }
+
+    fn forgetting(&self) -> BoxFuture<'_, Result<Vec<ForgetRow>, StoreError>> {
+        Box::pin(async { block::on(self.inner.forgetting()) })
+    }
+
+    fn compact(&self) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(async { block::on(self.inner.compact()) })
+    }
+
+    fn note_unreadable<'a>(
+        &'a self,
+        platform: &'a str,
+        now: TimeMs,
+        events: u64,
+    ) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async move { block::on(self.inner.note_unreadable(platform, now, events)) })
+    }
+
+    fn audit(&self, community: CommunityId) -> BoxFuture<'_, Result<LedgerAudit, StoreError>> {
+        Box::pin(async move { block::on(self.inner.audit(community)) })
+    }
+
+    fn dump(
+        &self,
+        community: CommunityId,
+        take: i64,
+    ) -> BoxFuture<'_, Result<LedgerDump, StoreError>> {
+        Box::pin(async move { block::on(self.inner.dump(community, take)) })
+    }
+
+    fn freeze<'a>(&'a self, row: &'a FreezeRow) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(async move { block::on(self.inner.freeze(row)) })
+    }
+
+    fn frozen(&self) -> BoxFuture<'_, Result<Vec<FreezeRow>, StoreError>> {
+        Box::pin(async { block::on(self.inner.frozen()) })
+    }
+
+    fn thaw(&self, community: CommunityId) -> BoxFuture<'_, Result<bool, StoreError>> {
+        Box::pin(async move { block::on(self.inner.thaw(community)) })
     }
 }

@@ -7,6 +7,7 @@ pub fn write(write: &Write) -> String {
     match write {
         Write::Turn(rows) => turn(rows),
         Write::Deliver(delivery) => format!("deliver {} {}", delivery.id, delivery.key),
+        Write::Audit(line) => format!("audit {} {}", line.action, line.object),
         Write::Settle(settled) => format!(
             "settle {} {} {:?} tries {}",
             settled.id,

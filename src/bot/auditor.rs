@@ -94,13 +94,15 @@ impl Auditor {
         let more = audit.broken.len() - said.len();
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
         let reason = format!("{}{more}; dump: {dump}", said.join("; "));
-        self.store.freeze(&FreezeRow { community: id, at, reason: reason.clone() }).await?;
+        let row = FreezeRow { community: id, at, reason: reason.clone() };
+        let noted = self.store.freeze(&row).await;
         let text = format!(
             "the ledger of `{key}` does not hold and is frozen, everything else goes on: {reason}; \
              when it is repaired, stop the bot and run `qundao ledger thaw {key}`"
         );
         tell(&self.notices, &Notice { community: Some(id), text, is_problem: true });
-        Ok(())
+        // It is frozen until the bot stops, and the next check finds it again.
+        noted.context("note that a ledger is frozen")
     }
 
     async fn dump(

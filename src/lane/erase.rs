@@ -98,7 +98,9 @@ impl Lanes {
             }
         }
         if !self.erasures.is_holding() {
-            let ids: Vec<_> = self.lanes.keys().copied().collect();
+            let mut ids: Vec<_> = self.lanes.keys().copied().collect();
+            // The same order each time, for whoever plays it again.
+            ids.sort_unstable();
             ids.into_iter().for_each(|id| self.step(id));
         }
     }

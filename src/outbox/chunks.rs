@@ -273,7 +273,7 @@ mod tests {
     #[test]
     fn mentions_links_and_addresses_are_never_cut() {
         assert_eq!(
-            texts("看看 https://a.example/xyz 吧", 24),
+            texts("看看 https://a.example/xyz 吧", 23),
             ["看看", "https://a.example/xyz 吧"]
         );
         let mention = Element::Mention { id: Ref::new("test", "1"), name: "小红".to_owned() };

@@ -55,11 +55,12 @@ pub async fn take_up(
                 let _ = settle.send((Write::Settle(settlement), Some(gauge.ticket())));
             }
             None => {
-                let since =
-                    (delivery.state == DeliveryState::Sending).then_some(delivery.not_before);
+                let since = may_have_arrived(&delivery).then_some(delivery.not_before);
+                let is_ordered = is_order(&delivery);
                 let post = Some(gauge.post(delivery.event));
                 let mut outgoing = Outgoing::new(delivery, Some(gauge.ticket()), post);
                 outgoing.in_doubt = since;
+                outgoing.is_ordered = is_ordered;
                 let _ = outbox.send(outgoing);
             }
         }
@@ -85,13 +86,22 @@ pub(super) fn sending(delivery: &Delivery) -> Write {
     })
 }
 
+/// Somebody wants it sent in spite of the doubt; what waits for its time has no reason.
+fn is_order(delivery: &Delivery) -> bool {
+    delivery.state == DeliveryState::Queued && delivery.reason.is_some()
+}
+
+fn may_have_arrived(delivery: &Delivery) -> bool {
+    delivery.state == DeliveryState::Sending || is_order(delivery)
+}
+
 /// How a delivery ended while nobody was there.
 fn over(delivery: &Delivery, world: &World, now: TimeMs) -> Option<(DeliveryState, String)> {
-    let was_sending = delivery.state == DeliveryState::Sending;
     if delivery.expires_at <= now && !planted::has(Bug::ExpiryOff) {
         let reason = "expired while the bot was down".to_owned();
         // Nobody knows, and nobody needs it any more.
-        let state = if was_sending { DeliveryState::Unknown } else { DeliveryState::Skipped };
+        let is_doubtful = may_have_arrived(delivery);
+        let state = if is_doubtful { DeliveryState::Unknown } else { DeliveryState::Skipped };
         return Some((state, reason));
     }
     let is_repeatable = is_recognised(delivery, world)
@@ -99,6 +109,7 @@ fn over(delivery: &Delivery, world: &World, now: TimeMs) -> Option<(DeliveryStat
         || planted::has(Bug::RetryUnknown)
         || !super::makes_message(&delivery.call);
     let reason = "the bot stopped while it was being sent".to_owned();
+    let was_sending = delivery.state == DeliveryState::Sending;
     (was_sending && !is_repeatable).then_some((DeliveryState::Unknown, reason))
 }
 

@@ -207,7 +207,8 @@ impl Outbox {
     async fn enqueue(&mut self, mut outgoing: Outgoing) {
         self.believe(&mut outgoing);
         if self.due.is_parking() {
-            self.end(outgoing, DeliveryState::Queued, None, None);
+            let state = parked(&outgoing);
+            self.end(outgoing, state, None, None);
             return;
         }
         if let Some(reason) = self.broken_before(&outgoing.delivery) {
@@ -261,8 +262,7 @@ impl Outbox {
         for mut outgoing in waiting {
             // So that the bot does not end before it is written.
             outgoing.ticket.get_or_insert_with(|| self.gauge.ticket());
-            let is_certain = outgoing.in_doubt.is_none();
-            let state = if is_certain { DeliveryState::Queued } else { DeliveryState::Sending };
+            let state = parked(&outgoing);
             self.end(outgoing, state, None, None);
         }
         self.due.is_parked.notify_one();
@@ -458,7 +458,9 @@ impl Outbox {
             attempts: outgoing.delivery.attempts,
             platform_id,
         };
-        if self.settlements.send((Write::Settle(settlement), outgoing.ticket)).is_err() {
+        // What waited for the clock holds none, and its end is under way until it is written.
+        let ticket = outgoing.ticket.unwrap_or_else(|| self.gauge.ticket());
+        if self.settlements.send((Write::Settle(settlement), Some(ticket))).is_err() {
             tracing::debug!("the committer has stopped; the delivery is looked at again next time");
         }
     }
@@ -476,6 +478,11 @@ fn must_ask(outgoing: &Outgoing, safety: SendSafety, now: TimeMs) -> bool {
             }
             SendSafety::None => false,
         }
+}
+
+/// How the next start finds what waited when the bot stopped.
+fn parked(outgoing: &Outgoing) -> DeliveryState {
+    if outgoing.in_doubt.is_some() { DeliveryState::Sending } else { DeliveryState::Queued }
 }
 
 fn request(delivery: &Delivery) -> Request {

@@ -43,6 +43,7 @@ impl Orders {
                 }
             };
             let ticket = tokio::select! {
+                biased;
                 () = self.stop.cancelled() => return,
                 ticket = given.recv() => match ticket {
                     Some(ticket) => Some(ticket),

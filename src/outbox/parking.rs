@@ -10,7 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::adapter::Barred;
 use crate::clock::TimeMs;
-use crate::effect::Delivery;
+use crate::effect::{Delivery, Destination};
 use crate::event::{Envelope, EventKind};
 use crate::id::Ref;
 
@@ -25,6 +25,21 @@ const REFUSALS_MAX: usize = 100;
 const REFUSALS_MS: i64 = 600_000;
 /// Places before those whose time has come are forgotten.
 const PLACES_MAX: usize = 10_000;
+
+/// Somewhere that can refuse.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Place {
+    /// A group, or a person.
+    There(Destination),
+    /// Everything that an account sends.
+    Account(Ref),
+}
+
+impl Place {
+    fn of(delivery: &Delivery) -> [Self; 2] {
+        [Self::There(delivery.to.clone()), Self::Account(delivery.account.clone())]
+    }
+}
 
 /// A place that refuses.
 #[derive(Clone, Debug)]
@@ -50,7 +65,7 @@ pub(super) enum Alarm {
 /// All places that refuse.
 #[derive(Default)]
 pub(super) struct Parking {
-    places: HashMap<Ref, Parked>,
+    places: HashMap<Place, Parked>,
     refusals: HashMap<Ref, VecDeque<TimeMs>>,
     /// Accounts that were refused too often, and until when they make no call.
     breakers: HashMap<Ref, TimeMs>,
@@ -71,17 +86,22 @@ impl Parking {
 
     /// Why a delivery waits and until when; `None` where nothing refuses.
     pub(super) fn held(&self, delivery: &Delivery) -> Option<(Barred, TimeMs)> {
-        let place = self.places.get(delivery.to.reference());
-        let account = self.places.get(&delivery.account);
-        let held = [place, account].into_iter().flatten().map(|parked| (parked.why, parked.until));
+        if self.places.is_empty() && self.breakers.is_empty() {
+            return None;
+        }
+        let parked = Place::of(delivery).into_iter().filter_map(|place| self.places.get(&place));
+        let held = parked.map(|parked| (parked.why, parked.until));
         let breaker = self.breakers.get(&delivery.account).map(|until| (Barred::Forbidden, *until));
         held.chain(breaker).max_by_key(|(_, until)| *until)
     }
 
     /// A delivery goes all the same, to find out: no other does until it is back.
     pub(super) fn probes(&mut self, delivery: &Delivery, now: TimeMs) {
-        for key in [delivery.to.reference(), &delivery.account] {
-            if let Some(parked) = self.places.get_mut(key) {
+        if self.places.is_empty() {
+            return;
+        }
+        for place in Place::of(delivery) {
+            if let Some(parked) = self.places.get_mut(&place) {
                 parked.until = now + parked.wait_ms;
             }
         }
@@ -112,15 +132,15 @@ impl Parking {
 
     /// A place refused.
     pub(super) fn refused(&mut self, delivery: &Delivery, why: Barred, now: TimeMs) -> Alarm {
-        let place =
-            if why.is_whole_account() { &delivery.account } else { delivery.to.reference() };
+        let [there, account] = Place::of(delivery);
+        let place = if why.is_whole_account() { account } else { there };
         if self.places.len() >= PLACES_MAX {
             self.places.retain(|_, parked| parked.until > now);
         }
-        let before = self.places.get(place).map(|parked| parked.wait_ms);
+        let before = self.places.get(&place).map(|parked| parked.wait_ms);
         let wait_ms = before.map_or(PROBE_FIRST_MS, |wait| (wait * 2).min(PROBE_MAX_MS));
         let parked = Parked { why, refused_at: now, wait_ms, until: now + wait_ms };
-        self.places.insert(place.clone(), parked);
+        self.places.insert(place, parked);
         if self.count(&delivery.account, now) {
             return Alarm::Breaker;
         }
@@ -145,13 +165,12 @@ impl Parking {
             return false;
         }
         // A breaker holds for its time, whoever else is content.
-        let place = self.places.remove(delivery.to.reference()).is_some();
-        let account = self.places.remove(&delivery.account).is_some();
-        place || account
+        let [there, account] = Place::of(delivery).map(|place| self.places.remove(&place));
+        there.is_some() || account.is_some()
     }
 
     /// Something happened in a place: it is asked soon, or now where the bot was let in again.
-    pub(super) fn heard(&mut self, place: &Ref, is_let_in: bool, now: TimeMs) {
+    pub(super) fn heard(&mut self, place: &Place, is_let_in: bool, now: TimeMs) {
         if let Some(parked) = self.places.get_mut(place) {
             let soon = parked.refused_at + PROBE_FIRST_MS;
             parked.until = parked.until.min(if is_let_in { now } else { soon.max(now) });
@@ -159,7 +178,7 @@ impl Parking {
     }
 
     /// The places, for who hears events.
-    pub(super) fn places(&self) -> impl Iterator<Item = &Ref> {
+    pub(super) fn places(&self) -> impl Iterator<Item = &Place> {
         self.places.keys()
     }
 }
@@ -175,8 +194,8 @@ pub struct Watched {
 
 #[derive(Debug, Default)]
 struct Inner {
-    places: HashSet<Ref>,
-    heard: Vec<(Ref, bool)>,
+    places: HashSet<Place>,
+    heard: Vec<(Place, bool)>,
 }
 
 impl Watched {
@@ -187,29 +206,27 @@ impl Watched {
         }
         let mut inner = self.inner();
         let is_let_in = is_let_in(envelope);
-        let group = envelope.group.as_ref().map(|group| &group.id);
-        let actor = envelope.actor.as_ref().map(|actor| &actor.id);
-        let mut has_heard = false;
-        if let Some(place) = group.or(actor).filter(|place| inner.places.contains(*place)) {
-            inner.heard.push((place.clone(), is_let_in));
-            has_heard = true;
+        let group = envelope.group.as_ref().map(|group| Destination::Group(group.id.clone()));
+        let actor = envelope.actor.as_ref().map(|actor| Destination::Direct(actor.id.clone()));
+        let there = group.or(actor).map(|there| (Place::There(there), is_let_in));
+        let is_online = matches!(envelope.kind, EventKind::Online(true));
+        let account = is_online.then(|| (Place::Account(envelope.account.clone()), true));
+        let before = inner.heard.len();
+        for (place, is_let_in) in there.into_iter().chain(account) {
+            if inner.places.contains(&place) {
+                inner.heard.push((place, is_let_in));
+            }
         }
-        if inner.places.contains(&envelope.account)
-            && matches!(envelope.kind, EventKind::Online(true))
-        {
-            inner.heard.push((envelope.account.clone(), true));
-            has_heard = true;
-        }
-        has_heard
+        inner.heard.len() > before
     }
 
-    pub(super) fn watch<'a>(&self, places: impl Iterator<Item = &'a Ref>) {
+    pub(super) fn watch<'a>(&self, places: impl Iterator<Item = &'a Place>) {
         let mut inner = self.inner();
         inner.places = places.cloned().collect();
         self.count.store(inner.places.len(), Ordering::Relaxed);
     }
 
-    pub(super) fn take(&self) -> Vec<(Ref, bool)> {
+    pub(super) fn take(&self) -> Vec<(Place, bool)> {
         if self.count.load(Ordering::Relaxed) == 0 {
             return Vec::new();
         }

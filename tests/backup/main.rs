@@ -16,13 +16,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use books::look;
+use books::{free, look};
 use load::{Load, World};
 use qundao::adapter::{Accepted, Outcome};
 use qundao::bot::Bot;
 use qundao::clock::{Clock, SystemClock, TimeMs};
-use qundao::store::StoreError;
 use qundao::store::sqlite::Sqlite;
+use qundao::store::{Store as _, StoreError};
 use tokio::sync::oneshot;
 use traffic::scripts;
 use world::{Platform, Setup, group_ref, in_time, message, number, peek, seed, sqlite};
@@ -95,23 +95,23 @@ async fn a_backup_is_written_whole_or_not_at_all() {
 async fn a_backup_beside_the_log_of_another_database_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let (file, copied) = (folder.path().join("qundao.db"), folder.path().join("copy.db"));
-    let beside = |ending: &str| folder.path().join(format!("qundao.db{ending}"));
     let load = Load::start(sqlite(&file).await).await.unwrap();
     let mut world = World::new(7);
     load.talk_until(&mut world, |world| world.said.len() >= 20).await;
     copy(&file, &copied).await.unwrap();
     load.talk_until(&mut world, |world| world.said.len() >= 40).await;
     // The log as a crash leaves it.
-    let log = std::fs::read(beside("-wal")).unwrap();
+    let log = std::fs::read(folder.path().join("qundao.db-wal")).unwrap();
     assert!(!log.is_empty());
     load.end().await;
-    let _ = std::fs::remove_file(beside("-shm"));
+    let (folder, file) = (folder.path().join("restored"), folder.path().join("restored/qundao.db"));
+    std::fs::create_dir_all(&folder).unwrap();
     std::fs::copy(&copied, &file).unwrap();
-    std::fs::write(beside("-wal"), log).unwrap();
+    std::fs::write(folder.join("qundao.db-wal"), log).unwrap();
     let refused = Sqlite::open(&file).await.err().expect("it is refused").to_string();
     assert!(refused.contains("qundao.db-wal"), "{refused}");
     assert_eq!(std::fs::read(&copied).unwrap(), std::fs::read(&file).unwrap(), "untouched");
-    std::fs::remove_file(beside("-wal")).unwrap();
+    std::fs::remove_file(folder.join("qundao.db-wal")).unwrap();
     assert_eq!(look(&file).await.broken, Vec::<String>::new());
 }
 
@@ -120,7 +120,7 @@ async fn start(file: &Path, platform: &Arc<Platform>) -> anyhow::Result<Bot> {
     let mut setup = Setup::new(scripts());
     setup.config.limits.commands = 1_000_000;
     setup.config.limits.disk_free_mb = 0;
-    setup.try_start(sqlite(file).await, platform).await
+    setup.try_start(Arc::new(in_time("the file", free(file)).await), platform).await
 }
 
 async fn say(bot: &Bot, key: &str, person: &str, text: &str, at: TimeMs) {
@@ -189,7 +189,7 @@ async fn a_restored_bot_sends_nothing_again_and_gives_no_number_twice() {
     assert!(refused.contains("--after-restore"), "{refused}");
     assert!(platform.said().is_empty());
 
-    let store = sqlite(&copied).await;
+    let store = in_time("the file", free(&copied)).await;
     let restored = store.restore(now()).await.unwrap();
     assert_eq!(restored.held, found.under_way.len() as u64);
     assert!(restored.backup_of.is_some_and(|at| at >= began));

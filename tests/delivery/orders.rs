@@ -138,8 +138,9 @@ async fn an_order_that_is_given_while_the_bot_is_down_is_not_lost() {
     {
         let store = Sqlite::beside(&path).await.unwrap();
         let row = qundao::store::DecisionRow::again(qundao::id::DeliveryId(1), "test", START + DAY);
-        assert_eq!(store.decide(&[row.clone()]).await.unwrap(), 1);
-        assert_eq!(store.decide(&[row]).await.unwrap(), 0, "it is decided");
+        let rows = [row];
+        assert_eq!(store.decide(&rows).await.unwrap(), 1);
+        assert_eq!(store.decide(&rows).await.unwrap(), 0, "it is decided");
     }
     let platform = Platform::willing();
     let mut setup = Setup::new(Vec::new());

@@ -43,7 +43,7 @@ impl Server {
             self.early += 1;
         }
         self.calls.push((now, place.clone()));
-        if self.calls.len() % 7 == 0 {
+        if self.calls.len().is_multiple_of(7) {
             self.turned_away += 1;
             let wait = Duration::from_micros(2_500_300 + 1000 * self.calls.len() as u64);
             self.closed_until.insert(place, now + wait.as_millis() as i64 + 1);
@@ -77,11 +77,11 @@ pub async fn counted() -> (usize, usize, usize, usize, Vec<String>) {
         scene.until(START + n * 300).await;
     }
     scene.until(START + 9 * MINUTE).await;
+    let states = scene.states().await;
     let server = server.lock().unwrap();
     assert!(server.turned_away >= 8, "the budget was tried: {}", server.turned_away);
     let account = server.most(10_000, |_| true);
     let place = (0..4).map(|n| server.most(20_000, |place| place == format!("test:g{n}"))).max();
-    let states = scene.states().await;
     (server.early, account, place.unwrap_or_default(), server.calls.len(), states)
 }
 

@@ -3,9 +3,11 @@
 use std::collections::HashSet;
 use std::path::Path;
 
+use qundao::store::sqlite::Sqlite;
+use qundao::store::{Store as _, StoreError};
 use sqlx::Row as _;
 
-use crate::world::{number, peek, sqlite};
+use crate::world::{in_time, number, peek};
 
 /// What a file holds.
 #[derive(Debug, Default)]
@@ -69,9 +71,19 @@ const CHECKS: [(&str, &str); 8] = [
     ),
 ];
 
+/// Opens a file; tasks of a bot that has ended let go of it a moment later.
+pub async fn free(file: &Path) -> Sqlite {
+    loop {
+        match Sqlite::open(file).await {
+            Err(StoreError::InUse(_)) => tokio::task::yield_now().await,
+            opened => return opened.unwrap(),
+        }
+    }
+}
+
 /// Opens a file as a start would, and reads all of it.
 pub async fn look(file: &Path) -> Found {
-    let store = sqlite(file).await;
+    let store = in_time("the file", free(file)).await;
     let verified = store.verify().await.unwrap();
     let mut broken = verified.broken;
     drop(store);

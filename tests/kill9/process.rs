@@ -63,7 +63,7 @@ pub async fn run() {
         count += 1;
         if count % HOUSEKEEPING_LINES == 0 {
             // Nothing is that old.
-            store.housekeep(1, 1).await.unwrap();
+            store.housekeep(&qundao::store::Old::all_before(1)).await.unwrap();
         }
         let (key, accepted) = offer(&*bot.inbox(), &line, now).await;
         tokio::spawn(async move {

@@ -47,6 +47,16 @@ async fn die_at(run: &mut Run, at: &str) {
     run.host = host;
     // It may be gone before it was heard, by what it took up of the life before.
     let _ = run.sim.connect(run.port, "/", crate::sim::socket::Part::Universal).await;
+    let (sim, id) = (run.sim.clone(), run.host.id());
+    // What is said before it listens is lost, and would be waited for in vain.
+    let listens = async {
+        while !sim.is_heard() && !has_ended(id) {
+            tokio::task::yield_now().await;
+        }
+    };
+    if in_time(listens).await.is_none() {
+        run.fail("it does not listen");
+    }
     run.traffic.forgive();
     let (sim, id) = (run.sim.clone(), run.host.id());
     let was_heard = std::cell::Cell::new(false);

@@ -43,8 +43,8 @@ async fn wherever_a_connection_is_cut_nobody_claims_more_than_is_known() {
             }
             Outcome::Done { .. } => assert!(is_done, "cut after {bytes} bytes"),
             Outcome::Permanent { reason }
-            | Outcome::Unrepeatable { reason }
-            | Outcome::Closed { reason, .. } => panic!("cut after {bytes} bytes: {reason}"),
+            | Outcome::Closed { reason, .. }
+            | Outcome::Unrepeatable { reason } => panic!("cut after {bytes} bytes: {reason}"),
         }
     }
     assert!(unknown > 50 && not_sent > 50, "{unknown} unknown, {not_sent} not sent");

@@ -138,18 +138,9 @@ impl Load {
         }
     }
 
-    /// Ends as a bot should, after everything; the file is free then.
+    /// Ends as a bot should, after everything.
     pub async fn end(self) {
         in_time("everything", self.bot.settled()).await;
         self.bot.stop().await.unwrap();
-        let store = Arc::downgrade(&self.store);
-        drop(self.store);
-        // Its tasks let go of it a moment later.
-        in_time("the file", async {
-            while store.strong_count() > 0 {
-                tokio::task::yield_now().await;
-            }
-        })
-        .await;
     }
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use qundao::effect::DeliveryState;
 use qundao::id::DeliveryId;
 use qundao::planted::{Bug, plant};
-use qundao::store::{NewsSourceRow, Settlement, Store, StoreError, Write};
+use qundao::store::{NewsSourceRow, Old, Settlement, Store, StoreError, Write};
 
 use crate::ONE_AT_A_TIME;
 use crate::world::{peek, sqlite};
@@ -42,7 +42,7 @@ async fn write() -> (Vec<StoreError>, usize) {
                 NewsSourceRow { address: format!("file:{writer}"), ..NewsSourceRow::default() };
             while !ends.load(Ordering::SeqCst) {
                 let kept = match writer % 8 {
-                    0 => store.housekeep(1, 1).await.map(drop),
+                    0 => store.housekeep(&Old::all_before(1)).await.map(drop),
                     1..4 => store.commit(&[settlement()]).await,
                     _ => store.keep_news(&source, Some(&[])).await,
                 };

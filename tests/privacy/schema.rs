@@ -26,7 +26,7 @@ async fn every_column_is_in_the_list() {
                     .nth(2)
                     .is_some_and(|cell| cell.split([',', ' ', '`']).any(|word| word == column))
         };
-        if !rows.iter().any(|line| lists(line)) {
+        if !rows.iter().any(lists) {
             missing.push(format!("{table}.{column}"));
         }
     }

@@ -1,5 +1,5 @@
-//! The database held against the truth, with SQL of its own. The chain of the audit log (O8) belongs
-//! here as soon as there is one.
+//! The database held against the truth, with SQL of its own. The chain of the audit log (O8) is
+//! checked by the product itself.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -143,6 +143,18 @@ pub fn left(disk: &Disk) -> Vec<String> {
     count("events wait", waiting).into_iter().chain(count("deliveries are open", open)).collect()
 }
 
+/// O8: no line of the audit log was changed, taken out or put in.
+fn chain(disk: &Disk) -> Verdict {
+    let verified = block::on(async {
+        let store = Sqlite::over(disk.clone()).await?;
+        store.verify_audit(None).await
+    });
+    match verified {
+        Ok(report) if report.broken.is_none() => Ok(()),
+        other => Err(Violation::new("O8 audit", format!("{other:?}"))),
+    }
+}
+
 /// What the product itself says of its ledger, and that the probe has counted every message.
 pub fn verify(disk: &Disk, world: &World) -> Verdict {
     let verified = block::on(async {
@@ -154,6 +166,7 @@ pub fn verify(disk: &Disk, world: &World) -> Verdict {
         Ok(found) => return Err(Violation::new("O3 verify", found.broken.join("; "))),
         Err(error) => return Err(Violation::new("O3 verify", error.to_string())),
     }
+    chain(disk)?;
     let state = world.state();
     let (seen, handled) = (&state.model.seen, &state.model.handled);
     if seen == handled || state.model.quarantined > 0 {

@@ -9,7 +9,7 @@
 //! | O5 | times of routines, by brute force | [`slots`] |
 //! | O6 | nothing is sent after its time | [`sends`] |
 //! | O7 | nobody is answered long after | [`sends`] |
-//! | O8 | the audit log's chain: not there yet; its place is [`database`] | |
+//! | O8 | no line of the audit log was changed, taken out or put in | [`database`] |
 //! | O9 | rates and waits that platforms ask for | [`sends`] |
 //! | O10 | the same seed writes the same log | `tests/determinism.rs` |
 

@@ -1,6 +1,6 @@
 //! O2, O4, O6, O7 and O9: what leaves the house, when, how often.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use qundao::adapter::{RateScope, Request};
@@ -11,8 +11,10 @@ use crate::cast::{ACKED, RESUME};
 use crate::platform::{WINDOW_MS, makes_message, rates};
 use crate::world::{Verdict, Violation, World};
 
+/// A message that cannot be sent holds up the others of its destination for so long, ms.
+const HOLD_UP_MS: i64 = 60_000;
 /// Deliveries in doubt are not sent again once the platform has forgotten their nonce.
-const KEEPS_WINDOW: bool = false;
+const KEEPS_WINDOW: bool = true;
 
 /// A committed delivery.
 #[derive(Clone, Debug)]
@@ -25,6 +27,8 @@ pub struct Known {
     pub policy: Policy,
     /// Where it stands.
     pub state: DeliveryState,
+    /// When it was decided.
+    pub decided_at: TimeMs,
     /// Not after.
     pub expires_at: TimeMs,
 }
@@ -34,6 +38,8 @@ pub struct Known {
 pub struct Sends {
     /// By key.
     pub by_key: BTreeMap<String, Known>,
+    /// Numbers of those that are queued.
+    pub queued: BTreeSet<i64>,
     keys: BTreeMap<i64, String>,
     /// The latest first message of a destination.
     first: BTreeMap<String, i64>,
@@ -56,9 +62,13 @@ impl Sends {
             call,
             policy: delivery.policy,
             state: delivery.state,
+            decided_at: delivery.not_before,
             expires_at: delivery.expires_at,
         };
         self.keys.insert(delivery.id.0, delivery.key.clone());
+        if delivery.state == DeliveryState::Queued {
+            self.queued.insert(delivery.id.0);
+        }
         if self.by_key.insert(delivery.key.clone(), known).is_some() {
             let text = format!("two deliveries have the key {}", delivery.key);
             return Err(Violation::new("O4 keys", text));
@@ -77,6 +87,11 @@ impl Sends {
             return Err(Violation::new("O4 ends", text));
         }
         known.state = state;
+        if state == DeliveryState::Queued {
+            self.queued.insert(id);
+        } else {
+            self.queued.remove(&id);
+        }
         Ok(())
     }
 
@@ -177,11 +192,12 @@ pub fn shown(world: &World, index: usize, request: &Request) -> Verdict {
     let to = format!("{:?}", request.to);
     let mut state = world.state();
     let is_first = state.platforms[index].effects.get(&request.key).is_some_and(|it| it.shown == 1);
-    let Some(id) = state.model.sends.by_key.get(&request.key).map(|known| known.id) else {
-        return Ok(());
-    };
+    let Some(known) = state.model.sends.by_key.get(&request.key) else { return Ok(()) };
+    let (id, waited_ms) = (known.id, world.clock.now() - known.decided_at);
+    // What could not be sent for so long is set aside, and what stands behind it goes on.
+    let is_set_aside = waited_ms >= HOLD_UP_MS || world.plan.has_jumps();
     let latest = state.model.sends.first.entry(to.clone()).or_default();
-    if is_first && id < *latest {
+    if is_first && id < *latest && !is_set_aside {
         let text = format!("{} came to {to} after delivery {latest}", request.key);
         return Err(Violation::new("O2 order", text));
     }

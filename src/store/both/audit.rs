@@ -1,12 +1,13 @@
 //! The chain of the audit log in the database: its head beside the writer, lines of before taken in, the
 //! check of all of it, the latest lines.
 
+use std::borrow::Cow;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use futures_util::TryStreamExt as _;
 use sqlx::Row as _;
 
-use super::sql::{AUDIT, BEFORE, BEFORE_IS_THERE};
+use super::sql::{AUDIT, AUDIT_PAGE, BEFORE, BEFORE_IS_THERE};
 use super::{Db, DbRow, failure, kept, kept_json};
 use crate::id::{CommunityId, EventId};
 use crate::store::chain::{ChainReport, ChainRow, Head, LineRef, Walk, from_hex, link};
@@ -116,13 +117,54 @@ fn actor_of_before(actor: String, detail: String) -> (String, String) {
     ("person".to_owned(), [actor, detail].join(" ").trim().to_owned())
 }
 
+/// Lines that are read together: a row costs more than what stands in it.
+const TOGETHER: i64 = 2000;
+
+/// A line as JSON: number, time, actor, action, digest, hash, salt, payload.
+type Cells<'a> = (
+    i64,
+    i64,
+    Cow<'a, str>,
+    Cow<'a, str>,
+    Cow<'a, str>,
+    Cow<'a, str>,
+    Option<Cow<'a, str>>,
+    Option<Cow<'a, str>>,
+);
+
 /// Walks the whole chain.
 pub async fn verify(db: &mut Db, known: Option<Head>) -> Result<ChainReport, StoreError> {
     let mut walk = Walk::new(known);
-    let sql = "SELECT n, at, actor, action, digest, hash, salt, payload FROM audit ORDER BY n";
-    let mut rows = sqlx::query(sql).fetch(db);
+    let mut last = i64::MIN;
+    loop {
+        // By force anything can stand in a column, also what is no text: that is read line by line.
+        let page = sqlx::query(AUDIT_PAGE).bind(last).bind(TOGETHER).fetch_one(&mut *db).await;
+        let page = page.ok().and_then(|row| row.try_get::<String, _>(0).ok());
+        let lines = page.as_deref().and_then(|page| serde_json::from_str::<Vec<Cells>>(page).ok());
+        let Some(lines) = lines else {
+            slowly(db, &mut walk, last).await?;
+            return Ok(walk.end());
+        };
+        for (n, at, actor, action, digest, hash, salt, payload) in &lines {
+            let (salt, payload) = (salt.as_deref(), payload.as_deref());
+            let line = LineRef { n: *n, at: *at, actor, action, digest, hash, salt, payload };
+            if !walk.step(line) {
+                return Ok(walk.end());
+            }
+        }
+        match lines.last() {
+            Some((n, ..)) => last = *n,
+            None => return Ok(walk.end()),
+        }
+    }
+}
+
+/// The rest of the chain, whatever stands in it.
+async fn slowly(db: &mut Db, walk: &mut Walk, last: i64) -> Result<(), StoreError> {
+    let sql = "SELECT n, at, actor, action, digest, hash, salt, payload FROM audit
+        WHERE n > $1 ORDER BY n";
+    let mut rows = sqlx::query(sql).bind(last).fetch(db);
     while let Some(row) = rows.try_next().await.map_err(failure)? {
-        // By force anything can stand in a column, also what is no text.
         let text = |at: usize| row.try_get::<&str, _>(at).unwrap_or_default();
         let maybe = |at: usize| row.try_get::<Option<&str>, _>(at).unwrap_or(Some(""));
         let goes_on = walk.step(LineRef {
@@ -139,7 +181,7 @@ pub async fn verify(db: &mut Db, known: Option<Head>) -> Result<ChainReport, Sto
             break;
         }
     }
-    Ok(walk.end())
+    Ok(())
 }
 
 /// The latest lines, the last one first.

@@ -201,6 +201,11 @@ pub(super) const BEFORE_IS_THERE: &str =
     "SELECT 1 FROM pg_class WHERE oid = to_regclass('audit_before')";
 pub(super) const BEFORE: &str = "SELECT event, community, at, actor, action, object, detail,
     uuid_send(gen_random_uuid()) FROM audit_before ORDER BY id";
+/// Lines of the audit log together, as one JSON text.
+pub(super) const AUDIT_PAGE: &str =
+    "SELECT coalesce(json_agg(json_build_array(n, at, actor, action, digest, hash, salt, payload)
+      ORDER BY n), '[]')::text
+    FROM (SELECT * FROM audit WHERE n > $1 ORDER BY n LIMIT $2) page";
 /// Lines of the audit log that are about a person, or by her. Within a text of JSON no quotation mark
 /// stands unescaped, so that this finds members of the payload alone.
 pub(super) const AUDIT_MINE: &str = "SELECT n, at, actor, action, payload FROM audit

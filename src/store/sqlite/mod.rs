@@ -1,6 +1,7 @@
 //! SQLite behind the store contract: one writer, readers apart, every commit on the disk before
 //! anybody hears of it.
 
+mod auditor;
 mod backup;
 mod bulk;
 mod checkpoint;
@@ -28,6 +29,8 @@ use sqlx::sqlite::{
 };
 use sqlx::{ConnectOptions, Connection, Row};
 use tokio::sync::{Mutex, MutexGuard, OnceCell};
+
+pub use auditor::Hearer;
 
 use accounts::BotAccounts;
 use audit::Chain;
@@ -59,9 +62,6 @@ fn kept(text: String) -> String {
 fn kept_json(json: String) -> String {
     json
 }
-
-/// Hears of ledgers that do not hold.
-pub type Hearer = Box<dyn Fn(&[String]) + Send + Sync>;
 
 /// A community's data in one SQLite file, or in memory.
 pub struct Sqlite {
@@ -225,24 +225,6 @@ impl Sqlite {
         compact::compact(writer).await?;
         self.is_dirty.store(false, Ordering::SeqCst);
         Ok(())
-    }
-
-    /// Checks the ledgers that a commit touched, right after it, and tells what does not hold: for
-    /// tests and transcripts, since it costs more than the commit.
-    #[must_use]
-    pub fn audited(mut self, hearer: Hearer) -> Self {
-        self.hearer = Some(hearer);
-        self
-    }
-
-    /// The connection for checks, which take long: nobody else waits for it.
-    async fn auditor(&self) -> Result<&Mutex<SqliteConnection>, StoreError> {
-        let Some(path) = &self.path else { return Ok(&self.writer) };
-        let open = || async {
-            let options = SqliteConnectOptions::new().filename(path).read_only(true);
-            connect(options).await.map(Mutex::new)
-        };
-        self.auditor.get_or_try_init(open).await
     }
 
     /// The connection for questions.

@@ -197,6 +197,10 @@ pub(super) const BEFORE_IS_THERE: &str = "SELECT 1 FROM sqlite_master WHERE name
 pub(super) const BEFORE: &str =
     "SELECT event, community, at, actor, action, object, detail, randomblob(16)
     FROM audit_before ORDER BY id";
+/// Lines of the audit log together, as one JSON text.
+pub(super) const AUDIT_PAGE: &str =
+    "SELECT json_group_array(json_array(n, at, actor, action, digest, hash, salt, payload))
+    FROM (SELECT * FROM audit WHERE n > $1 ORDER BY n LIMIT $2)";
 /// Lines of the audit log that are about a person, or by her.
 pub(super) const AUDIT_MINE: &str = "SELECT n, at, actor, action, payload FROM audit
     WHERE payload->>'by' = $1 OR payload->>'about' = $1 ORDER BY n";

@@ -18,7 +18,6 @@ use crate::effect::{Delivery, Destination};
 use crate::id::{CommunityId, PersonId, Ref, ScriptName};
 use crate::planted::{self, Point};
 use crate::store::chain::{ChainReport, Head};
-use crate::store::parts::ledgers_of;
 use crate::store::{
     AuditLine, AuditRow, CommunityRows, DecisionRow, DeliveryCount, DeliveryQuery, DueTimer,
     EventRow, ForgetRow, FreezeRow, LedgerAudit, LedgerDump, NewsItemRow, NewsRows, NewsSourceRow,
@@ -50,14 +49,7 @@ impl Store for Sqlite {
         Box::pin(async {
             let mut writer = self.writer.lock().await;
             commit::commit(&mut writer, &self.accounts, &self.tallies, &self.chain, batch).await?;
-            if let Some(hearer) = &self.hearer {
-                for id in ledgers_of(batch) {
-                    let audit = verify::audit(&mut writer, id).await?;
-                    if !audit.broken.is_empty() {
-                        hearer(&audit.broken);
-                    }
-                }
-            }
+            self.look_after(&mut writer, batch).await?;
             self.checkpoints.iter().for_each(|checkpoints| checkpoints.committed(batch.len()));
             Ok(())
         })
@@ -322,9 +314,7 @@ impl Store for Sqlite {
     }
 
     fn audit(&self, community: CommunityId) -> BoxFuture<'_, Result<LedgerAudit, StoreError>> {
-        Box::pin(
-            async move { verify::audit(&mut *self.auditor().await?.lock().await, community).await },
-        )
+        Box::pin(self.check_one(community))
     }
 
     fn dump(
