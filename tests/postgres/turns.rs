@@ -5,7 +5,7 @@ use qundao::event::Envelope;
 use qundao::id::{AccountId, CommunityId, EventId, PersonId, Ref, TransferId};
 use qundao::ledger::{Transfer, TransferKind};
 use qundao::store::{
-    AccountRow, CommunityRow, EventRow, EventState, PersonRow, Store, TurnRows, Write,
+    AccountRow, AuditRow, CommunityRow, EventRow, EventState, PersonRow, Store, TurnRows, Write,
 };
 
 use crate::world::{Peek, message};
@@ -71,6 +71,18 @@ pub fn paying(id: i64, member: i64) -> Write {
         expires_at: None,
         day: None,
     });
+    rows.audit.push(AuditRow {
+        event: Some(EventId(id)),
+        community: Some(CommunityId(1)),
+        at: id,
+        actor: "core".to_owned(),
+        by: None,
+        about: Some(PersonId(member)),
+        action: "pay".to_owned(),
+        object: String::new(),
+        detail: String::new(),
+        salt: [id as u8; 16],
+    });
     Write::Turn(Box::new(rows))
 }
 
@@ -80,6 +92,9 @@ pub async fn told(store: &dyn Store, db: &mut Peek, last: i64) {
     assert_eq!(events, (2..=last).collect::<Vec<_>>());
     let transfers = db.numbers("SELECT id FROM ledger_transfer ORDER BY id").await;
     assert_eq!(transfers, events);
+    // The chain of the audit log has a line of each, in some order.
+    let chain = store.verify_audit(None).await.unwrap();
+    assert_eq!((chain.lines, chain.broken), (events.len() as i64, None));
     let paid = "SELECT CAST(sum(credits) AS BIGINT) FROM ledger_account WHERE kind = 'member'";
     assert_eq!(db.number(paid).await, last - 1);
     assert_eq!(store.verify().await.unwrap().broken, Vec::<String>::new());
