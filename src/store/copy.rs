@@ -79,7 +79,7 @@ pub struct Copied {
 
 /// A database that is open on this side or that.
 enum Side {
-    Sqlite(Sqlite),
+    Sqlite(Box<Sqlite>),
     Postgres(Box<Postgres>),
 }
 
@@ -90,14 +90,14 @@ impl Side {
                 let what = "`sqlite::memory:` keeps nothing: there is nothing to copy from or to";
                 return Err(StoreError::Data(what.to_owned()));
             }
-            Address::File(path) => Self::Sqlite(Sqlite::open(path).await?),
+            Address::File(path) => Self::Sqlite(Box::new(Sqlite::open(path).await?)),
             Address::Server(url) => Self::Postgres(Box::new(Postgres::open(url, lease_ms).await?)),
         })
     }
 
     fn store(&self) -> &dyn Store {
         match self {
-            Self::Sqlite(store) => store,
+            Self::Sqlite(store) => &**store,
             Self::Postgres(store) => &**store,
         }
     }
