@@ -343,6 +343,13 @@ async fn on_a_server_no_byte_is_left_in_a_table() {
     // Samples of the columns, with names in them.
     db.run("ANALYZE").await.unwrap();
     db.run("CHECKPOINT").await.unwrap();
+    let names: Vec<&str> = gone.iter().map(|person| person.name.as_str()).collect();
+    let sampled = format!(
+        "SELECT count(*) FROM pg_stats WHERE most_common_vals::text ~ '{0}'
+           OR histogram_bounds::text ~ '{0}'",
+        names.join("|")
+    );
+    assert!(db.number(&sampled).await > 0, "the server has noted no names");
     let left = cluster.tables().iter().map(|folder| hits(folder, &gone).len()).sum::<usize>();
     assert!(left > gone.len() * 3, "the search finds only {left} traces of who is still there");
     let store = database.open().await;
@@ -359,5 +366,6 @@ async fn on_a_server_no_byte_is_left_in_a_table() {
         cluster.tables().iter().flat_map(|folder| hits(folder, people)).collect()
     };
     assert_eq!(of(&gone), Vec::<String>::new());
+    assert_eq!(db.number(&sampled).await, 0, "names among the server's samples");
     assert!(of(&kept).len() > kept.len() * 3, "who stayed has lost something");
 }
