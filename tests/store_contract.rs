@@ -6,10 +6,12 @@ mod world;
 
 use qundao::clock::{Clock, SystemClock};
 use qundao::effect::{Call, Delivery, DeliveryState, Destination, Policy};
-use qundao::id::{CommunityId, DeliveryId, EventId, PersonId, Ref, TransferId};
+use qundao::id::{AccountId, CommunityId, DeliveryId, EventId, PersonId, Ref, TransferId};
+use qundao::ledger::{QuotaKind, Transfer, TransferKind};
 use qundao::store::{
-    Address, CommunityRow, DecisionRow, DeliveryQuery, FreezeRow, NUMBERED, StoreError, TransferBy,
-    Write, copy,
+    AccountRow, Address, CommunityRow, CommunityRows, DecisionRow, DeliveryQuery, EventRow,
+    EventState, FreezeRow, LotRow, NUMBERED, QuotaRow, StoreError, TransferBy, TurnRows, Write,
+    copy,
 };
 use world::{Database, Peek, Platform, Setup, in_time, message, seed, shipped};
 
@@ -20,6 +22,7 @@ over_both! {
     a_database_of_the_version_before_is_brought_up_to_date;
     a_ledger_is_frozen_shown_and_thawed;
     a_transfer_is_found_by_key_and_by_number;
+    lots_and_caps_are_what_was_said_last;
     what_is_in_doubt_is_decided_once_also_from_beside;
     what_could_not_be_read_is_counted;
     what_was_restored_sends_nothing_again_and_gives_no_number_twice;
@@ -275,10 +278,86 @@ async fn a_transfer_is_found_by_key_and_by_number(database: Database) {
     assert!(!all.quotas.is_empty() && all.campaigns.len() == 1);
 }
 
+const MINT: AccountId = AccountId(1);
+const MEMBER: AccountId = AccountId(2);
+const BURN: AccountId = AccountId(3);
+
+/// A turn that moves points, after which so many of a member's expire.
+fn moving(id: i64, debit: AccountId, credit: AccountId, amount: i64, expire: i64) -> TurnRows {
+    let row = EventRow { id: EventId(id), key: id.to_string().into(), ..first_event() };
+    let mut rows = TurnRows::new(row);
+    rows.transfers.push(Transfer {
+        id: TransferId(id),
+        debit,
+        credit,
+        amount,
+        kind: TransferKind::Post,
+        pending: None,
+        key: format!("move:{id}"),
+        code: "test".to_owned(),
+        reason: String::new(),
+        actor: None,
+        event: EventId(id),
+        at: id,
+        corrects: None,
+        expires_at: (debit == MINT).then_some(9000),
+        day: None,
+    });
+    rows.ledger.lots.push(LotRow {
+        community: CommunityId(1),
+        account: MEMBER,
+        expires_at: 9000,
+        amount: expire,
+    });
+    rows
+}
+
+fn counted(id: i64, amounts: &[i64]) -> Write {
+    let row = EventRow { id: EventId(id), key: id.to_string().into(), ..first_event() };
+    let mut rows = TurnRows::new(row);
+    rows.ledger.quotas.extend(amounts.iter().map(|amount| QuotaRow {
+        community: CommunityId(1),
+        day: 5,
+        kind: QuotaKind::Minted,
+        owner: 0,
+        amount: *amount,
+        cap: 10,
+    }));
+    Write::Turn(Box::new(rows))
+}
+
+async fn lots_and_caps_are_what_was_said_last(database: Database) {
+    let store = database.open().await;
+    let mut first = moving(1, MINT, MEMBER, 30, 30);
+    first.community = Some(CommunityRow { id: CommunityId(1), key: "test:g".to_owned() });
+    let account = |id, kind| AccountRow { id, community: CommunityId(1), kind, owner: 0 };
+    first.accounts = vec![account(MINT, "mint"), account(MEMBER, "member"), account(BURN, "burn")];
+    store.commit(&[Write::Turn(Box::new(first))]).await.unwrap();
+    let lots = |rows: CommunityRows| rows.lots;
+    assert_eq!(lots(store.community(CommunityId(1)).await.unwrap()), [(2, 9000, 30)]);
+    assert_eq!(store.verify().await.unwrap().broken, Vec::<String>::new());
+    // Twice in one batch: the last word counts, and nothing is left of an empty lot.
+    let spent = [moving(2, MEMBER, BURN, 10, 20), moving(3, MEMBER, BURN, 5, 15)];
+    store.commit(&spent.map(|rows| Write::Turn(Box::new(rows)))).await.unwrap();
+    assert_eq!(lots(store.community(CommunityId(1)).await.unwrap()), [(2, 9000, 15)]);
+    let spent = moving(4, MEMBER, BURN, 15, 0);
+    store.commit(&[Write::Turn(Box::new(spent))]).await.unwrap();
+    let mut db = database.peek().await;
+    assert_eq!(db.number("SELECT count(*) FROM ledger_lot").await, 0);
+    assert_eq!(store.verify().await.unwrap().broken, Vec::<String>::new());
+    // What counts against a cap is added up, and the cap has the last word.
+    store.commit(&[counted(5, &[3, 2]), counted(6, &[2])]).await.unwrap();
+    let said = store.commit(&[counted(7, &[2, 2])]).await;
+    assert!(matches!(said, Err(StoreError::Constraint(_))), "{said:?}");
+    store.commit(&[counted(7, &[2, 1])]).await.unwrap();
+    let amount = "SELECT amount FROM ledger_quota WHERE day = 5 AND kind = 'minted'";
+    assert_eq!(db.number(amount).await, 10);
+}
+
 /// Deliveries that stand in doubt, in a database that nobody works on.
 async fn doubtful(database: &Database, ids: std::ops::RangeInclusive<i64>) {
     let store = database.open().await;
-    let mut rows = qundao::store::TurnRows::new(first_event());
+    let mut rows = TurnRows::new(first_event());
     rows.community = Some(CommunityRow { id: CommunityId(1), key: "test:g".to_owned() });
     rows.deliveries = ids.map(|id| delivery(id, DeliveryState::Unknown)).collect();
     rows.deliveries.push(delivery(8, DeliveryState::Sending));
@@ -287,8 +366,8 @@ async fn doubtful(database: &Database, ids: std::ops::RangeInclusive<i64>) {
     store.close().await;
 }
 
-fn first_event() -> qundao::store::EventRow {
-    qundao::store::EventRow {
+fn first_event() -> EventRow {
+    EventRow {
         id: EventId(1),
         community: CommunityId(1),
         group: None,
@@ -299,7 +378,7 @@ fn first_event() -> qundao::store::EventRow {
         at: 1000,
         received_at: 1000,
         seed: 0,
-        state: qundao::store::EventState::Done,
+        state: EventState::Done,
         text: None,
         body: None,
         outcome: None,
@@ -352,11 +431,7 @@ async fn what_is_in_doubt_is_decided_once_also_from_beside(database: Database) {
     assert_eq!(beside.decide(&[again(1)]).await.unwrap(), 0, "it is decided");
     // And by who does, in a turn too.
     assert_eq!(store.decide(&[again(3)]).await.unwrap(), 1);
-    let mut turn = qundao::store::TurnRows::new(qundao::store::EventRow {
-        id: EventId(2),
-        key: "2".into(),
-        ..first_event()
-    });
+    let mut turn = TurnRows::new(EventRow { id: EventId(2), key: "2".into(), ..first_event() });
     turn.decisions = vec![again(4), DecisionRow::leave(DeliveryId(3), "too late")];
     store.commit(&[Write::Turn(Box::new(turn))]).await.unwrap();
     let all = DeliveryQuery::ids((1..=9).map(DeliveryId).collect());
