@@ -307,6 +307,12 @@ impl Committer {
                     tokio::time::sleep(Duration::from_millis(wait_ms)).await;
                     wait_ms = (wait_ms * 2).min(BACKOFF_MS.1);
                 }
+                // Another process goes on from what was committed. This one must not, so that nothing
+                // is told to anybody any more; the bot is stopping.
+                Err(StoreError::InUse(error)) => {
+                    tracing::error!(%error, "nothing is committed any more");
+                    std::future::pending::<()>().await;
+                }
                 Err(error) => return Err(error),
             }
         }

@@ -1,5 +1,5 @@
 //! Ten thousand members grab one packet of a hundred shares at once: nobody gets two, nobody
-//! gets another's, nothing is lost, and everybody who came too late is on record.
+//! gets another's, nothing is lost, and everybody who came too late is on record. Over both databases.
 
 mod world;
 
@@ -8,18 +8,20 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use qundao::clock::{Clock, SystemClock};
-use world::{Platform, Setup, in_time, message, number, peek, seed, shipped, sqlite};
+use world::{Database, Peek, Platform, Setup, in_time, message, seed, shipped};
+
+over_both! {
+    ten_thousand_grabs_have_a_hundred_winners;
+    the_same_grab_fifty_times_counts_once;
+}
 
 const MEMBERS: usize = 10_000;
 const SHARES: i64 = 100;
 const TOTAL: i64 = 1000;
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn ten_thousand_grabs_have_a_hundred_winners() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("qundao.db");
+async fn ten_thousand_grabs_have_a_hundred_winners(database: Database) {
     let platform = Platform::willing();
-    let bot = Setup::new(vec![shipped("red_packet")]).start(sqlite(&path).await, &platform).await;
+    let bot = Setup::new(vec![shipped("red_packet")]).start(database.open().await, &platform).await;
     let now = SystemClock::default().now();
     let mut members = vec![seed("sender", TOTAL, now)];
     members.extend((0..MEMBERS).map(|n| seed(&format!("m{n}"), 0, now)));
@@ -46,18 +48,23 @@ async fn ten_thousand_grabs_have_a_hundred_winners() {
     let commits = bot.figures().commits.load(Ordering::Relaxed) - commits_before;
     println!("{MEMBERS} grabs on {SHARES} shares: {seconds:.2} s, {commits} commits");
 
-    let mut db = peek(&path).await;
+    let mut db = database.peek().await;
     let winners = "SELECT count(DISTINCT person) FROM packet_share WHERE person IS NOT NULL";
-    assert_eq!(number(&mut db, winners).await, SHARES);
-    let taken = "SELECT sum(amount) FROM packet_share WHERE person IS NOT NULL";
-    assert_eq!(number(&mut db, taken).await, TOTAL);
-    let paid = "SELECT sum(credits - debits) FROM ledger_account WHERE kind = 'member'";
-    assert_eq!(number(&mut db, paid).await, TOTAL);
-    let refused = "SELECT count(*) FROM event WHERE key LIKE 'grab-%'
-        AND json_extract(outcome, '$.lines[0].code') = 'empty'";
-    assert_eq!(number(&mut db, refused).await, MEMBERS as i64 - SHARES);
+    assert_eq!(db.number(winners).await, SHARES);
+    let taken = "SELECT CAST(sum(amount) AS BIGINT) FROM packet_share WHERE person IS NOT NULL";
+    assert_eq!(db.number(taken).await, TOTAL);
+    let paid = "SELECT CAST(sum(credits - debits) AS BIGINT) FROM ledger_account
+        WHERE kind = 'member'";
+    assert_eq!(db.number(paid).await, TOTAL);
+    let code = match &db {
+        Peek::Sqlite(_) => "json_extract(outcome, '$.lines[0].code')",
+        Peek::Postgres(_) => "outcome::jsonb #>> '{lines,0,code}'",
+    };
+    let refused =
+        format!("SELECT count(*) FROM event WHERE key LIKE 'grab-%' AND {code} = 'empty'");
+    assert_eq!(db.number(&refused).await, MEMBERS as i64 - SHARES);
     let events = "SELECT count(*) FROM event WHERE key LIKE 'grab-%' AND state = 0";
-    assert_eq!(number(&mut db, events).await, MEMBERS as i64);
+    assert_eq!(db.number(events).await, MEMBERS as i64);
     drop(db);
 
     let found = bot.store().verify().await.unwrap();
@@ -65,12 +72,9 @@ async fn ten_thousand_grabs_have_a_hundred_winners() {
     bot.stop().await.unwrap();
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_same_grab_fifty_times_counts_once() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("qundao.db");
+async fn the_same_grab_fifty_times_counts_once(database: Database) {
     let platform = Platform::willing();
-    let bot = Setup::new(vec![shipped("red_packet")]).start(sqlite(&path).await, &platform).await;
+    let bot = Setup::new(vec![shipped("red_packet")]).start(database.open().await, &platform).await;
     let now = SystemClock::default().now();
     let members = ["sender", "a", "b", "c"].map(|name| seed(name, 100, now));
     bot.seed_members(&world::group_ref("g"), members.to_vec()).await.unwrap();
@@ -84,12 +88,12 @@ async fn the_same_grab_fifty_times_counts_once() {
         }
     }
     in_time("every tap", bot.settled()).await;
-    let mut db = peek(&path).await;
+    let mut db = database.peek().await;
     let taken = "SELECT count(*) FROM packet_share WHERE person IS NOT NULL";
-    assert_eq!(number(&mut db, taken).await, 2);
+    assert_eq!(db.number(taken).await, 2);
     let grabs = "SELECT count(*) FROM ledger_transfer WHERE key LIKE 'grab:%'";
-    assert_eq!(number(&mut db, grabs).await, 2);
+    assert_eq!(db.number(grabs).await, 2);
     let kept = "SELECT count(*) FROM event WHERE key IN('tap-a', 'tap-b')";
-    assert_eq!(number(&mut db, kept).await, 2);
+    assert_eq!(db.number(kept).await, 2);
     bot.stop().await.unwrap();
 }

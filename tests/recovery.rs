@@ -1,5 +1,5 @@
 //! When commits are refused or the disk fails: nothing is lost, nothing is doubled, the order of
-//! each community holds, and one bad turn costs no other.
+//! each community holds, and one bad turn costs no other. Over both databases.
 
 mod world;
 
@@ -19,7 +19,16 @@ use qundao::store::{
     StoreError, StoreHealth, StoredTransfer, TransferBy, Verification, Write,
 };
 use tokio::sync::oneshot;
-use world::{Platform, Setup, in_time, message, number, peek, script, seed, shipped, sqlite};
+use world::{Database, Platform, Setup, in_time, message, script, seed, shipped};
+
+over_both! {
+    a_commit_that_is_refused_once_is_made_good_turn_by_turn;
+    a_turn_that_is_always_refused_is_set_aside_and_costs_no_other;
+    a_disk_that_fails_for_a_while_loses_nothing;
+    a_platform_is_told_only_after_the_commit_and_repeats_change_nothing;
+    a_key_that_the_database_knows_and_memory_does_not_pays_once;
+    what_a_check_in_writes_is_all_there_or_not_at_all;
+}
 
 /// Decides whether a batch fails.
 type Fault = Box<dyn FnMut(&[Write]) -> Option<StoreError> + Send>;
@@ -136,6 +145,9 @@ impl Store for Faulty {
     fn news(&self) -> BoxFuture<'_, R<NewsRows>> {
         self.inner.news()
     }
+    fn replaced(&self) -> BoxFuture<'_, ()> {
+        self.inner.replaced()
+    }
     fn close(&self) -> BoxFuture<'_, ()> {
         self.inner.close()
     }
@@ -211,14 +223,13 @@ fn by_group(platform: &Platform) -> HashMap<String, Vec<String>> {
     said
 }
 
-/// Ten messages in each of three groups; gives the answers and the database.
+/// Ten messages in each of three groups; gives the answers.
 async fn thirty_messages(
+    database: &Database,
     fault: impl FnMut(&[Write]) -> Option<StoreError> + Send + 'static,
-) -> (HashMap<String, Vec<String>>, tempfile::TempDir) {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("qundao.db");
+) -> HashMap<String, Vec<String>> {
     let platform = Platform::willing();
-    let store = Faulty::over(sqlite(&path).await, fault);
+    let store = Faulty::over(database.open().await, fault);
     let mut setup = Setup::new(vec![counter()]);
     setup.config.limits.commands = 1000;
     let bot = setup.start(store, &platform).await;
@@ -232,17 +243,16 @@ async fn thirty_messages(
     in_time("thirty turns", bot.settled()).await;
     assert_eq!(bot.store().verify().await.unwrap().broken, Vec::<String>::new());
     bot.stop().await.unwrap();
-    (by_group(&platform), folder)
+    by_group(&platform)
 }
 
 fn one_to(n: usize) -> Vec<String> {
     (1..=n).map(|n| n.to_string()).collect()
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_commit_that_is_refused_once_is_made_good_turn_by_turn() {
+async fn a_commit_that_is_refused_once_is_made_good_turn_by_turn(database: Database) {
     let mut failures = 0;
-    let (said, _folder) = thirty_messages(move |batch| {
+    let said = thirty_messages(&database, move |batch| {
         let hit = holds(batch, "g2-4") && failures < 2;
         failures += usize::from(hit);
         hit.then(refused)
@@ -253,9 +263,8 @@ async fn a_commit_that_is_refused_once_is_made_good_turn_by_turn() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_turn_that_is_always_refused_is_set_aside_and_costs_no_other() {
-    let (said, folder) = thirty_messages(|batch| {
+async fn a_turn_that_is_always_refused_is_set_aside_and_costs_no_other(database: Database) {
+    let said = thirty_messages(&database, |batch| {
         let bad = batch.iter().any(|write| match write {
             Write::Turn(rows) => &*rows.event.key == "g2-4" && !rows.transfers.is_empty(),
             Write::Deliver(_) | Write::Settle(_) | Write::Audit(_) => false,
@@ -271,16 +280,15 @@ async fn a_turn_that_is_always_refused_is_set_aside_and_costs_no_other() {
     assert_eq!(numbers, one_to(9));
     assert_eq!(others.len(), 1);
     assert!(!others[0].contains("test"), "{others:?}");
-    let mut db = peek(&folder.path().join("qundao.db")).await;
+    let mut db = database.peek().await;
     let aside = "SELECT count(*) FROM event WHERE key = 'g2-4' AND state = 2
         AND outcome LIKE '%refused by the test%' AND body IS NOT NULL";
-    assert_eq!(number(&mut db, aside).await, 1);
+    assert_eq!(db.number(aside).await, 1);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_disk_that_fails_for_a_while_loses_nothing() {
+async fn a_disk_that_fails_for_a_while_loses_nothing(database: Database) {
     let mut calls = 0;
-    let (said, _folder) = thirty_messages(move |_| {
+    let said = thirty_messages(&database, move |_| {
         calls += 1;
         (calls % 3 != 0).then(|| StoreError::Io("no space left".to_owned()))
     })
@@ -290,12 +298,9 @@ async fn a_disk_that_fails_for_a_while_loses_nothing() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_platform_is_told_only_after_the_commit_and_repeats_change_nothing() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("qundao.db");
+async fn a_platform_is_told_only_after_the_commit_and_repeats_change_nothing(database: Database) {
     let platform = Platform::willing();
-    let bot = Setup::new(vec![counter()]).start(sqlite(&path).await, &platform).await;
+    let bot = Setup::new(vec![counter()]).start(database.open().await, &platform).await;
     let now = SystemClock::default().now();
     for round in 0..3 {
         let (receipt, heard) = oneshot::channel();
@@ -303,8 +308,8 @@ async fn a_platform_is_told_only_after_the_commit_and_repeats_change_nothing() {
         bot.inbox().offer(one, Some(receipt)).await;
         let accepted = in_time("the receipt", heard).await.unwrap();
         assert_eq!(accepted, if round == 0 { Accepted::New } else { Accepted::Duplicate });
-        let mut db = peek(&path).await;
-        assert_eq!(number(&mut db, "SELECT count(*) FROM event WHERE key = 'once'").await, 1);
+        let mut db = database.peek().await;
+        assert_eq!(db.number("SELECT count(*) FROM event WHERE key = 'once'").await, 1);
     }
     in_time("three offers", bot.settled()).await;
     bot.stop().await.unwrap();
@@ -312,7 +317,7 @@ async fn a_platform_is_told_only_after_the_commit_and_repeats_change_nothing() {
     let clock = SystemClock::with_offset(7 * 24 * 3_600_000);
     let mut setup = Setup::new(vec![counter()]);
     setup.clock = clock;
-    let bot = setup.start(sqlite(&path).await, &platform).await;
+    let bot = setup.start(database.open().await, &platform).await;
     for _ in 0..50 {
         let (receipt, heard) = oneshot::channel();
         bot.inbox().offer(message("once", "g", "a", "数", now), Some(receipt)).await;
@@ -325,23 +330,20 @@ async fn a_platform_is_told_only_after_the_commit_and_repeats_change_nothing() {
     assert_eq!(in_time("the receipt", heard).await.unwrap(), Accepted::Duplicate);
     in_time("every offer", bot.settled()).await;
     assert_eq!(platform.said().len(), 1);
-    let mut db = peek(&path).await;
+    let mut db = database.peek().await;
     let granted = "SELECT count(*) FROM ledger_transfer";
-    assert_eq!(number(&mut db, granted).await, 1);
+    assert_eq!(db.number(granted).await, 1);
     bot.stop().await.unwrap();
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_key_that_the_database_knows_and_memory_does_not_pays_once() {
+async fn a_key_that_the_database_knows_and_memory_does_not_pays_once(database: Database) {
     let text = "//! 奖\ncommand(\"奖\", |c| {\n    \
                 let paid = points::grant(c.member, 5, \"奖\", \"once\");\n    c.reply(`${paid}`);\n});\n";
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("qundao.db");
     let platform = Platform::willing();
     let now = SystemClock::default().now();
     for life in 0..2 {
         let setup = Setup::new(vec![script("prize", text)]);
-        let bot = setup.start(sqlite(&path).await, &platform).await;
+        let bot = setup.start(database.open().await, &platform).await;
         for n in 0..2 {
             let one = message(&format!("{life}-{n}"), "g", "a", "奖", now);
             bot.inbox().offer(one, None).await;
@@ -351,18 +353,15 @@ async fn a_key_that_the_database_knows_and_memory_does_not_pays_once() {
     }
     let said: Vec<String> = platform.said().into_iter().map(|(_, text)| text).collect();
     assert_eq!(said, ["true", "false", "false", "false"]);
-    let mut db = peek(&path).await;
+    let mut db = database.peek().await;
     let points = "SELECT credits FROM ledger_account WHERE kind = 'member'";
-    assert_eq!(number(&mut db, points).await, 5);
+    assert_eq!(db.number(points).await, 5);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_a_check_in_writes_is_all_there_or_not_at_all() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("qundao.db");
+async fn what_a_check_in_writes_is_all_there_or_not_at_all(database: Database) {
     let platform = Platform::willing();
     // Check-ins of `b` are refused for good.
-    let store = Faulty::over(sqlite(&path).await, |batch| {
+    let store = Faulty::over(database.open().await, |batch| {
         let bad = |write: &Write| {
             matches!(write, Write::Turn(rows)
             if &*rows.event.key == "b" && !rows.checkins.is_empty())
@@ -378,10 +377,10 @@ async fn what_a_check_in_writes_is_all_there_or_not_at_all() {
         bot.inbox().offer(message(who, "g", who, "签到", now), None).await;
     }
     in_time("three check-ins", bot.settled()).await;
-    let mut db = peek(&path).await;
-    assert_eq!(number(&mut db, "SELECT count(*) FROM checkin").await, 2);
+    let mut db = database.peek().await;
+    assert_eq!(db.number("SELECT count(*) FROM checkin").await, 2);
     let transfers = "SELECT count(*) FROM ledger_transfer WHERE code = 'checkin'";
-    assert_eq!(number(&mut db, transfers).await, 2);
-    assert_eq!(number(&mut db, "SELECT max(ordinal) FROM checkin").await, 2);
+    assert_eq!(db.number(transfers).await, 2);
+    assert_eq!(db.number("SELECT max(ordinal) FROM checkin").await, 2);
     bot.stop().await.unwrap();
 }

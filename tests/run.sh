@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Everything that must hold before a change goes in. Needs the toolchain of rustup, Python 3.11 or
-# later, Node.js 20 or later and, the first time, a way to crates.io, PyPI and npm; no other network,
-# no database, no terminal.
+# later, Node.js 20 or later, PostgreSQL 14 or later (installed here by root, where there is apt) and,
+# the first time, a way to crates.io, PyPI and npm; no other network, no terminal.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -61,6 +61,27 @@ if fetched=$(timeout "$ADVISORIES_S" "$deny" --locked fetch db 2>&1 </dev/null);
 else
   reason=$(grep -m1 -E 'fatal|error|ERROR' <<<"$fetched" || echo "no answer within $ADVISORIES_S s")
   echo "SKIPPED: the advisory database could not be fetched: $reason"
+fi
+
+step 'PostgreSQL: the second database that the store is tested over'
+# The tests start a server of their own in a temporary folder; only its programs must be there.
+find_postgres() {
+  local folder
+  for folder in ${PATH//:/ } /usr/lib/postgresql/*/bin; do
+    [[ -x $folder/initdb && -x $folder/pg_ctl && -x $folder/createdb ]] && return 0
+  done
+  return 1
+}
+if ! find_postgres; then
+  if ((EUID == 0)) && command -v apt-get >/dev/null; then
+    apt-get update -q
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends postgresql
+  fi
+  if ! find_postgres; then
+    echo 'PostgreSQL is not installed and cannot be installed from here; install the package' >&2
+    echo '`postgresql` of your system (initdb, pg_ctl and createdb on the PATH)' >&2
+    exit 1
+  fi
 fi
 
 step 'peers: Python programs that OneBot is tested against'

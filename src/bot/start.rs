@@ -198,6 +198,7 @@ impl Bot {
             tasks.push(tokio::spawn(attend.run(incidents)));
         }
         let door = Arc::new(door);
+        tasks.push(tokio::spawn(replaced(store.clone(), notices.clone(), ended.clone())));
         let mut bot = Self {
             clock,
             door,
@@ -262,6 +263,18 @@ fn refuse_backup(start: &Start) -> anyhow::Result<()> {
          be sent then is not sent again, and no number is given twice",
         ago.format("%Y-%m-%d %H:%M:%S UTC")
     )
+}
+
+/// Ends the bot when another process has taken its place.
+async fn replaced(
+    store: Arc<dyn Store>,
+    notices: Arc<Listeners<Notice>>,
+    ended: CancellationToken,
+) {
+    store.replaced().await;
+    let text = "another qundao has taken over the database; this one stops".to_owned();
+    crate::commit::tell(&notices, &Notice { community: None, text, is_problem: true });
+    ended.cancel();
 }
 
 /// Tells an adapter where it was and until when.

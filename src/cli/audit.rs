@@ -4,8 +4,8 @@ use anyhow::Context as _;
 
 use super::{Args, End, complain, connect, runtime, say};
 use crate::config::Config;
+use crate::store::AuditLine;
 use crate::store::chain::{ChainReport, Head};
-use crate::store::{AuditLine, Store as _};
 
 /// Shows the latest lines, the last one last.
 pub fn last(args: &Args, take: u32) -> End {

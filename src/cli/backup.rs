@@ -2,12 +2,10 @@
 
 use std::path::Path;
 
-use anyhow::Context as _;
-
 use super::{Args, End, complain, connect, runtime, say};
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::Config;
-use crate::store::{Store as _, Verification};
+use crate::store::Verification;
 
 /// Copies, and reads the copy as a restore would.
 pub fn run(args: &Args, file: &Path) -> End {
@@ -52,15 +50,7 @@ pub fn run(args: &Args, file: &Path) -> End {
 }
 
 async fn copy(config: &Config, file: &Path) -> anyhow::Result<(u64, Verification)> {
-    anyhow::ensure!(
-        !config.store.url.starts_with("postgres"),
-        "a database on a server is copied there, with pg_dump; after a restore start once with \
-         `qundao run --after-restore`"
-    );
-    let store = connect::look_at_store(config).await?;
-    let store = store.context("there is no database yet, so there is nothing to copy")?;
-    store.backup(file, SystemClock::default().now()).await?;
+    let found = connect::address(config).backup(file, SystemClock::default().now()).await?;
     let bytes = std::fs::metadata(file).map(|found| found.len()).unwrap_or_default();
-    let copied = crate::store::sqlite::Sqlite::look(file).await.context("open the copy")?;
-    Ok((bytes, copied.verify().await.context("read the copy")?))
+    Ok((bytes, found))
 }

@@ -11,8 +11,7 @@ use crate::config::{Config, WatchGuard};
 use crate::id::CommunityId;
 use crate::script::protocol::{Manifest, ScriptError, ScriptHost, ScriptLimits, Source};
 use crate::script::{InlineHost, diagnostic, lint, load as scripts};
-use crate::store::sqlite::Sqlite;
-use crate::store::{Store, StoreError, Verification};
+use crate::store::{Address, Store, StoreError, Verification};
 use crate::workbench::doctor::{Check, Health, backlog, news};
 pub use crate::workbench::workspace::{Workspace, parts_of_case, words};
 
@@ -136,11 +135,17 @@ pub fn picture(errors: &[ScriptError], sources: &[Source], color: bool) -> Strin
 /// # Errors
 /// What the store says.
 pub async fn open_store(config: &Config) -> Result<Arc<dyn Store>, StoreError> {
-    let path = config.store.url.strip_prefix("sqlite:").unwrap_or(&config.store.url);
-    if path == ":memory:" {
-        return Ok(Arc::new(Sqlite::in_memory().await?));
-    }
-    Ok(Arc::new(Sqlite::open(&config.bot.data.join(path)).await?))
+    address(config).open(lease_ms(config)).await
+}
+
+/// Where the configuration says that the data is.
+pub fn address(config: &Config) -> Address {
+    Address::read(config.store.url.reveal(), &config.bot.data)
+}
+
+/// How long a process that does not answer keeps the database.
+pub fn lease_ms(config: &Config) -> u64 {
+    config.store.lease_s.unsigned_abs() * 1000
 }
 
 /// Why a question may fail that the store of this version can answer.
@@ -151,13 +156,8 @@ pub const OLDER: &str = "the database may be of an older version: start the bot 
 ///
 /// # Errors
 /// What the store says.
-pub async fn look_at_store(config: &Config) -> Result<Option<Sqlite>, StoreError> {
-    let path = config.store.url.strip_prefix("sqlite:").unwrap_or(&config.store.url);
-    let path = config.bot.data.join(path);
-    if !path.is_file() {
-        return Ok(None);
-    }
-    Sqlite::look(&path).await.map(Some)
+pub async fn look_at_store(config: &Config) -> Result<Option<Arc<dyn Store>>, StoreError> {
+    address(config).look().await
 }
 
 /// Opens the store to leave word in it, beside a bot that runs or without one; `None` where there is
@@ -165,13 +165,8 @@ pub async fn look_at_store(config: &Config) -> Result<Option<Sqlite>, StoreError
 ///
 /// # Errors
 /// What the store says.
-pub async fn beside_store(config: &Config) -> Result<Option<Sqlite>, StoreError> {
-    let path = config.store.url.strip_prefix("sqlite:").unwrap_or(&config.store.url);
-    let path = config.bot.data.join(path);
-    if !path.is_file() {
-        return Ok(None);
-    }
-    Sqlite::beside(&path).await.map(Some)
+pub async fn beside_store(config: &Config) -> Result<Option<Arc<dyn Store>>, StoreError> {
+    address(config).beside().await
 }
 
 /// What each community is called: by its name in the configuration, else by its reference.
@@ -198,7 +193,7 @@ pub async fn verify_ledger(config: &Config) -> anyhow::Result<Verification> {
     let store = match open_store(config).await {
         // Beside a bot that runs, a look is enough.
         Err(StoreError::InUse(why)) => match look_at_store(config).await? {
-            Some(store) => Arc::new(store),
+            Some(store) => store,
             None => anyhow::bail!("{why}"),
         },
         opened => opened?,

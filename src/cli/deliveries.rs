@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::effect::{Call, Delivery, DeliveryState};
 use crate::event::plain_text;
 use crate::id::{CommunityId, DeliveryId};
-use crate::store::{DecisionRow, DeliveryQuery, Store};
+use crate::store::{DecisionRow, DeliveryQuery};
 
 /// Deliveries that are shown, or decided about, at most.
 const SHOWN_MAX: i64 = 1000;
@@ -136,7 +136,7 @@ fn config(args: &Args) -> Option<Config> {
 async fn report(config: &Config, since: TimeMs, listed: DeliveryState) -> anyhow::Result<Report> {
     let mut report = Report { days: BTreeMap::new(), listed, deliveries: Vec::new() };
     let Some(store) = connect::look_at_store(config).await? else { return Ok(report) };
-    let names = connect::community_names(config, &store).await?;
+    let names = connect::community_names(config, &*store).await?;
     for (quarter, state, count) in store.count_deliveries(since).await.context(connect::OLDER)? {
         let day = local(config, quarter * QUARTER_MS, "%Y-%m-%d");
         *report.days.entry(day).or_default().entry(state).or_insert(0) += count;

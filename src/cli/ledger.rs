@@ -8,7 +8,7 @@ use crate::community::packet_from_rows;
 use crate::config::Config;
 use crate::id::CommunityId;
 use crate::ledger::PacketState;
-use crate::store::{FreezeRow, PacketRows, Store, Verification};
+use crate::store::{FreezeRow, PacketRows, Verification};
 
 /// Reads the configuration and does something with the store.
 fn with_config<T>(

@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 
@@ -16,7 +17,7 @@ use crate::store::{AuditRow, ForgetRow, Store, StoreError, Write, counted};
 pub fn export(args: &Args, who: &str, file: Option<&Path>) -> End {
     with_config(args, |config| {
         let found = runtime()?.block_on(async {
-            let store: Box<dyn Store> = match connect::open_store(config).await {
+            let store: Arc<dyn Store> = match connect::open_store(config).await {
                 Ok(store) => {
                     let person = find(&*store, who).await?;
                     let (_, line) = by_operator(person, "export")?;
@@ -28,7 +29,7 @@ pub fn export(args: &Args, who: &str, file: Option<&Path>) -> End {
                 Err(StoreError::InUse(_)) => {
                     complain("a bot is running: this export has no line in the audit log");
                     let store = connect::look_at_store(config).await?;
-                    Box::new(store.context("there is no database yet")?)
+                    store.context("there is no database yet")?
                 }
                 Err(error) => return Err(error.into()),
             };
@@ -62,7 +63,7 @@ pub fn forget(args: &Args, who: &str, yes: bool) -> End {
             if !yes {
                 let store = connect::look_at_store(config).await?;
                 let store = store.context("there is no database yet")?;
-                let person = find(&store, who).await?;
+                let person = find(&*store, who).await?;
                 let found = store.export(person).await.context(connect::OLDER)?;
                 tell(args, person, &counted(&found.with_context(|| unknown(who))?), false);
                 return Ok(End::Well);
@@ -95,7 +96,7 @@ pub fn compact(args: &Args) -> End {
 }
 
 /// The database for changes; a bot that runs on it would put back what it remembers.
-async fn open(config: &Config) -> anyhow::Result<std::sync::Arc<dyn Store>> {
+async fn open(config: &Config) -> anyhow::Result<Arc<dyn Store>> {
     match connect::open_store(config).await {
         Err(StoreError::InUse(why)) => anyhow::bail!(
             "{why}. Beside a running bot only the member herself can ask, with 忘记我 (forgetme) in \

@@ -16,6 +16,7 @@ mod run;
 mod runs;
 mod schedule;
 mod serve;
+mod store;
 mod test;
 
 use std::io::{IsTerminal as _, Write as _};
@@ -102,6 +103,12 @@ pub enum Command {
         /// What to do with it
         #[command(subcommand)]
         command: MemberCommand,
+    },
+    /// The database · 数据库
+    Store {
+        /// What to do with it
+        #[command(subcommand)]
+        command: StoreCommand,
     },
     /// Show what is planned · 接下来有哪些定时
     Schedule {
@@ -227,6 +234,21 @@ fn head(text: &str) -> Result<Head, String> {
     })
 }
 
+/// Commands of the database.
+#[derive(Debug, Subcommand)]
+pub enum StoreCommand {
+    /// Copy everything into another database, which must be empty; stop the bot first · 搬家
+    ///
+    /// An address is sqlite:FILE (in the data folder) or postgres://USER@HOST/NAME; one with a
+    /// password is better kept as '${VARIABLE}' or file:PATH.
+    Copy {
+        /// From where · 从哪里
+        from: String,
+        /// To where · 到哪里
+        to: String,
+    },
+}
+
 /// When to use colours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Color {
@@ -298,6 +320,9 @@ impl Args {
                 MemberCommand::Forget { who, yes } => member::forget(&self, who, *yes),
                 MemberCommand::Compact => member::compact(&self),
             },
+            Some(Command::Store { command: StoreCommand::Copy { from, to } }) => {
+                store::copy(&self, from, to)
+            }
             Some(Command::Schedule { next }) => schedule::run(&self, *next),
             Some(Command::Runs { last }) => runs::run(&self, *last),
             Some(Command::Deliveries { last, state, command }) => match command {

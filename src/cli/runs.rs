@@ -9,7 +9,7 @@ use super::{Args, End, complain, connect, runtime, say};
 use crate::adapter::Barred;
 use crate::clock::{Clock as _, SystemClock, TimeMs};
 use crate::config::Config;
-use crate::store::{RAN, RunOutcome, Store};
+use crate::store::{RAN, RunOutcome};
 
 /// Runs that are shown at most.
 const RUNS_MAX: i64 = 1000;
@@ -53,7 +53,7 @@ pub fn run(args: &Args, last_ms: i64) -> End {
 
 async fn runs(config: &Config, since: TimeMs) -> anyhow::Result<Vec<Run>> {
     let Some(store) = connect::look_at_store(config).await? else { return Ok(Vec::new()) };
-    let names = connect::community_names(config, &store).await?;
+    let names = connect::community_names(config, &*store).await?;
     let found = store.runs(since, RUNS_MAX).await.context(connect::OLDER)?;
     let run = |outcome: RunOutcome| Run {
         community: names.get(&outcome.run.community).cloned().unwrap_or_default(),

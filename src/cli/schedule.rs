@@ -12,7 +12,7 @@ use crate::config::Config;
 use crate::dispatch::{Plan, Registry, configured_key};
 use crate::routine::{Cron, zone};
 use crate::script::protocol::{Bundle, Manifest};
-use crate::store::{RoutineRow, Store};
+use crate::store::RoutineRow;
 
 /// Times of one routine that are shown.
 const EACH_MAX: usize = 400;

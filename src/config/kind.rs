@@ -20,7 +20,7 @@ impl Reader<'_> {
             Kind::Folder => self.full_text(path, kind, node).map(|it| KeyValue::Path(it.into())),
             Kind::Zone => self.zone(path, node).map(KeyValue::Zone),
             Kind::Locale => self.locale(path, node).map(KeyValue::Text),
-            Kind::StoreUrl => self.store_url(path, node).map(KeyValue::Text),
+            Kind::StoreUrl => self.store_url(path, node).map(KeyValue::Url),
             Kind::Clock => self.clock(path, node).map(KeyValue::Clock),
             Kind::Cron => self.cron(path, node).map(KeyValue::Text),
             Kind::OneOf(words) => self.one_of(path, words, node).map(KeyValue::Text),
@@ -130,31 +130,6 @@ impl Reader<'_> {
         let problem = self
             .error(path, node.span(), format!("unknown language `{text}`{}", did_you_mean(near)))
             .help(format!("the languages are {}", backticked(LOCALES)));
-        self.note(problem);
-        None
-    }
-
-    fn store_url(&mut self, path: &str, node: &Node<'_>) -> Option<String> {
-        let text = self.text(path, Kind::StoreUrl.wants(), node)?;
-        let (scheme, rest) = text.split_once(':').unwrap_or_default();
-        if scheme == "sqlite" && !rest.trim().is_empty() {
-            return Some(text);
-        }
-        // Addresses of servers carry passwords, and this picture may end in a bug report.
-        if text.contains('@') {
-            self.mask(node.span());
-        }
-        let message = match scheme {
-            "" => "not an address of a database".to_owned(),
-            "sqlite" => "the file is missing after `sqlite:`".to_owned(),
-            "postgres" | "postgresql" => {
-                format!("unsupported database: {scheme}:// comes with a later version")
-            }
-            other => format!("unsupported database `{other}`"),
-        };
-        let problem = self.error(path, node.span(), message).help(
-            "write `sqlite:qundao.db` for a file in the data folder, or `sqlite::memory:` to keep nothing",
-        );
         self.note(problem);
         None
     }

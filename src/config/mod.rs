@@ -22,6 +22,7 @@ mod schema;
 mod script_table;
 mod secret;
 mod setting;
+mod store_url;
 mod syntax;
 mod typed;
 mod unknown;
@@ -44,6 +45,7 @@ pub use resolve::{Effective, Resolved, resolve};
 pub use schema::schema;
 pub use script_table::{Mode, ScriptConfig, ScriptTables, Spanned};
 pub use secret::Secret;
+pub use store_url::StoreUrl;
 pub use typed::{
     BotConfig, CommunityConfig, Config, Limits, NewsConfig, PrivacyConfig, StoreConfig,
 };

@@ -61,6 +61,7 @@ fn property(doc: &KeyDoc, default: Option<&KeyValue>) -> Value {
     property["description"] = json!(doc.about);
     let default = match default {
         Some(KeyValue::Text(text)) => json!(text),
+        Some(KeyValue::Url(url)) => json!(url.to_string()),
         Some(KeyValue::Int(number)) => json!(number),
         Some(KeyValue::Zone(zone)) => json!(zone.name()),
         Some(KeyValue::Path(path)) => json!(path),
@@ -87,7 +88,9 @@ fn kind(kind: Kind) -> Value {
         Kind::Int { min, max } => json!({ "type": "integer", "minimum": min, "maximum": max }),
         Kind::Zone => json!({ "allOf": [{ "$ref": "#/definitions/timezone" }] }),
         Kind::Locale => json!({ "type": "string", "enum": LOCALES }),
-        Kind::StoreUrl => json!({ "type": "string", "pattern": "^sqlite:.+" }),
+        Kind::StoreUrl => {
+            json!({ "type": "string", "pattern": "^(sqlite:.+|postgres(ql)?://.+|file:.+|\\$\\{[A-Za-z0-9_]+\\})$" })
+        }
         Kind::Refs => {
             let item = json!({ "type": "string", "pattern": "^[^:]+:.+" });
             json!({ "type": "array", "items": item, "uniqueItems": true })

@@ -28,7 +28,7 @@ impl std::fmt::Debug for Secret {
 }
 
 /// Where a secret is kept, as config.toml says it.
-enum Kept<'t> {
+pub(super) enum Kept<'t> {
     /// `${NAME}`
     Env(&'t str),
     /// `file:PATH`
@@ -37,7 +37,7 @@ enum Kept<'t> {
     Plain,
 }
 
-fn kept(text: &str) -> Kept<'_> {
+pub(super) fn kept(text: &str) -> Kept<'_> {
     let name = text.strip_prefix("${").and_then(|rest| rest.strip_suffix('}'));
     let fits = |c: char| c.is_ascii_alphanumeric() || c == '_';
     match (name, text.strip_prefix("file:")) {
@@ -83,6 +83,16 @@ impl Reader<'_> {
         }
     }
 
+    /// What a pointer at a secret points at; `None` where the text is none. The error is the message
+    /// and the next step.
+    pub(super) fn pointed(&self, text: &str) -> Option<Result<Secret, (String, String)>> {
+        match kept(text) {
+            Kept::Plain => None,
+            Kept::Env(variable) => Some(self.secret_variable(variable)),
+            Kept::File(file) => Some(secret_file(&self.base.join(file))),
+        }
+    }
+
     fn secret_variable(&self, variable: &str) -> Result<Secret, (String, String)> {
         match (self.around.env)(variable).filter(|value| !value.trim().is_empty()) {
             Some(value) => Ok(Secret::new(value)),
@@ -97,7 +107,7 @@ impl Reader<'_> {
 }
 
 /// Reads a secret from a file; the error is the message and the next step.
-fn secret_file(path: &Path) -> Result<Secret, (String, String)> {
+pub(super) fn secret_file(path: &Path) -> Result<Secret, (String, String)> {
     let shown = path.display();
     let text = std::fs::read_to_string(path).map_err(|error| {
         (

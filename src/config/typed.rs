@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use chrono_tz::Tz;
 
-use super::{AdapterConfig, PostingConfig, RoutineConfig, ScriptTables, SourceText};
+use super::{AdapterConfig, PostingConfig, RoutineConfig, ScriptTables, SourceText, StoreUrl};
 use crate::id::Ref;
 use crate::script::protocol::ScriptLimits;
 use crate::value::Role;
@@ -100,13 +100,15 @@ impl Default for BotConfig {
 /// `[store]`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoreConfig {
-    /// `sqlite:PATH` (relative to the data folder) or `sqlite::memory:`.
-    pub url: String,
+    /// `sqlite:PATH` (relative to the data folder), `sqlite::memory:` or `postgres://…`.
+    pub url: StoreUrl,
+    /// How long a process that does not answer keeps a database on a server, s.
+    pub lease_s: i64,
 }
 
 impl Default for StoreConfig {
     fn default() -> Self {
-        Self { url: "sqlite:qundao.db".to_owned() }
+        Self { url: StoreUrl::new("sqlite:qundao.db"), lease_s: 10 }
     }
 }
 

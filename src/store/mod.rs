@@ -1,25 +1,32 @@
 //! The contract of the database: what the core needs, said in batches, without SQL.
 //!
 //! A [`Store`] commits many turns in one transaction, loads a community, and answers the few
-//! questions that memory cannot. SQLite is behind it today, PostgreSQL will be: no type of either
-//! appears here, and no SQL outside this folder.
+//! questions that memory cannot. SQLite or PostgreSQL is behind it: no type of either appears here,
+//! and no SQL outside this folder.
 
 mod answers;
-mod delivery_rows;
-mod ledger_rows;
 mod audit_rows;
 pub mod chain;
-pub mod scrub;
+mod codes;
+mod copy;
+mod delivery_rows;
+mod ledger_rows;
 mod news_rows;
+mod open;
+mod parts;
+pub mod postgres;
 mod rows;
 mod score_rows;
+pub mod scrub;
 pub mod sqlite;
 
 pub use answers::*;
 pub use audit_rows::*;
+pub use copy::{Copied, copy};
 pub use delivery_rows::*;
 pub use ledger_rows::*;
 pub use news_rows::*;
+pub use open::Address;
 pub use rows::*;
 pub use score_rows::*;
 
@@ -276,6 +283,11 @@ pub trait Store: Send + Sync {
 
     /// Lets a ledger move again; whether it was frozen.
     fn thaw(&self, community: CommunityId) -> BoxFuture<'_, Result<bool, StoreError>>;
+
+    /// Resolves when another process has taken this one's place; never where that cannot be.
+    fn replaced(&self) -> BoxFuture<'_, ()> {
+        Box::pin(std::future::pending())
+    }
 
     /// Finishes and closes.
     fn close(&self) -> BoxFuture<'_, ()>;

@@ -1,25 +1,33 @@
 //! The audit log in the file: what a bot writes holds, and what is done to it by force is named.
 
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Instant;
 
 use qundao::clock::{Clock, SystemClock};
 use qundao::event::EventKind;
 use qundao::id::{CommunityId, EventId, PersonId};
 use qundao::store::chain::Head;
-use qundao::store::sqlite::Sqlite;
 use qundao::store::{AuditRow, Store, Write};
 use qundao::value::Role;
-use sqlx::{Connection as _, Row as _, SqliteConnection};
-use tempfile::TempDir;
+use sqlx::{Connection as _, SqliteConnection};
 
 use crate::world::{
-    Platform, Setup, event, group_ref, in_time, message, peek, script, seed, shipped, sqlite,
+    Database, Peek, Platform, Setup, event, group_ref, in_time, message, peek, script, seed,
+    shipped, sqlite,
 };
 
+crate::over_both! {
+    the_database_refuses_what_no_code_may_do;
+    a_long_chain_is_walked_quickly;
+    a_commit_that_fails_leaves_no_gap;
+    what_must_have_a_line_has_one;
+    lines_of_before_are_taken_into_the_chain;
+}
+
 /// Lines that were written one after the other, in commits of different sizes.
-async fn written(lines: usize) -> (TempDir, Sqlite) {
-    let folder = tempfile::tempdir().unwrap();
-    let store = Sqlite::open(&folder.path().join("qundao.db")).await.unwrap();
+async fn written(database: &Database, lines: usize) -> Arc<dyn Store> {
+    let store = database.open().await;
     let line = |n: usize| AuditRow {
         event: Some(EventId(n as i64)),
         community: Some(CommunityId(1)),
@@ -36,11 +44,11 @@ async fn written(lines: usize) -> (TempDir, Sqlite) {
     for batch in all.chunks(if lines > 1000 { 10_000 } else { 7 }) {
         store.commit(batch).await.unwrap();
     }
-    (folder, store)
+    store
 }
 
-async fn without_guards(folder: &TempDir) -> SqliteConnection {
-    let mut db = peek(&folder.path().join("qundao.db")).await;
+async fn without_guards(path: &Path) -> SqliteConnection {
+    let mut db = peek(path).await;
     for trigger in ["audit_follows", "audit_fixed", "audit_stays"] {
         let sql = sqlx::AssertSqlSafe(format!("DROP TRIGGER IF EXISTS {trigger}"));
         sqlx::query(sql).execute(&mut db).await.unwrap();
@@ -50,12 +58,13 @@ async fn without_guards(folder: &TempDir) -> SqliteConnection {
 
 #[tokio::test]
 async fn whatever_is_done_by_force_is_named() {
-    let (folder, store) = written(60).await;
+    let database = Database::sqlite();
+    let store = written(&database, 60).await;
     let head = store.audit_head().await.unwrap();
     assert_eq!(store.verify_audit(Some(head)).await.unwrap().broken, None);
     store.close().await;
     drop(store);
-    let path = folder.path().join("qundao.db");
+    let path = database.file();
     let whole = std::fs::read(&path).unwrap();
     for (way, sql, is_cut) in [
         ("at", "UPDATE audit SET at = at + 1 WHERE n = $1", false),
@@ -76,7 +85,7 @@ async fn whatever_is_done_by_force_is_named() {
     ] {
         for n in [1, 2, 17, 30, 59, 60] {
             std::fs::write(&path, &whole).unwrap();
-            let mut db = without_guards(&folder).await;
+            let mut db = without_guards(&path).await;
             sqlx::query(sql).bind(n).execute(&mut db).await.unwrap();
             if way == "swap" && n < 60 {
                 for sql in [
@@ -87,7 +96,7 @@ async fn whatever_is_done_by_force_is_named() {
                 }
             }
             db.close().await.unwrap();
-            let store = Sqlite::open(&path).await.unwrap();
+            let store = sqlite(&path).await;
             let alone = store.verify_audit(None).await.unwrap().broken.map(|broken| broken.n);
             let broken = store.verify_audit(Some(head)).await.unwrap().broken;
             // The last line can go without a trace, unless somebody wrote the head down.
@@ -101,10 +110,9 @@ async fn whatever_is_done_by_force_is_named() {
     }
 }
 
-#[tokio::test]
-async fn the_database_refuses_what_no_code_may_do() {
-    let (folder, store) = written(9).await;
-    let mut db = peek(&folder.path().join("qundao.db")).await;
+async fn the_database_refuses_what_no_code_may_do(database: Database) {
+    let store = written(&database, 9).await;
+    let mut db = database.peek().await;
     for (sql, because) in [
         ("DELETE FROM audit WHERE n = 3", "never deleted"),
         ("UPDATE audit SET actor = 'x' WHERE n = 3", "never changed"),
@@ -115,11 +123,11 @@ async fn the_database_refuses_what_no_code_may_do() {
             "without gaps",
         ),
     ] {
-        let said = sqlx::query(sql).execute(&mut db).await.unwrap_err().to_string();
+        let said = db.run(sql).await.unwrap_err();
         assert!(said.contains(because), "{sql}: {said}");
     }
     let erase = "UPDATE audit SET payload = NULL, salt = NULL WHERE n = 3";
-    sqlx::query(erase).execute(&mut db).await.unwrap();
+    db.run(erase).await.unwrap();
     let report = store.verify_audit(None).await.unwrap();
     assert_eq!((report.lines, report.erased, report.broken), (9, 1, None));
 }
@@ -139,11 +147,10 @@ fn cpu_ms() -> i64 {
 }
 
 /// How long a walk takes, by `QUNDAO_AUDIT_LINES`.
-#[tokio::test]
-async fn a_long_chain_is_walked_quickly() {
+async fn a_long_chain_is_walked_quickly(database: Database) {
     let lines = std::env::var("QUNDAO_AUDIT_LINES").ok().and_then(|n| n.parse().ok());
     let lines = lines.unwrap_or(20_000);
-    let (_folder, store) = written(lines).await;
+    let store = written(&database, lines).await;
     let (began, cpu) = (Instant::now(), cpu_ms());
     let report = store.verify_audit(None).await.unwrap();
     let (took, cpu) = (began.elapsed(), cpu_ms() - cpu);
@@ -151,9 +158,8 @@ async fn a_long_chain_is_walked_quickly() {
     assert_eq!((report.lines, report.broken), (lines as i64, None));
 }
 
-#[tokio::test]
-async fn a_commit_that_fails_leaves_no_gap() {
-    let (_folder, store) = written(3).await;
+async fn a_commit_that_fails_leaves_no_gap(database: Database) {
+    let store = written(&database, 3).await;
     let line = |at| AuditRow {
         event: None,
         community: None,
@@ -187,16 +193,13 @@ async fn a_commit_that_fails_leaves_no_gap() {
     assert_eq!((report.lines, report.broken), (4, None));
 }
 
-#[tokio::test]
-async fn what_must_have_a_line_has_one() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("qundao.db");
+async fn what_must_have_a_line_has_one(database: Database) {
     let platform = Platform::willing();
     let rule = "//! 守\non_keyword([\"广告\"], |m| { m.delete(\"广告\"); m.member.warn(\"广告\"); \
                 m.member.mute(\"1h\", \"广告\"); m.member.kick(\"广告\"); m.member.ban(\"广告\"); });";
     let scripts =
         vec![shipped("points"), shipped("rules"), shipped("privacy"), script("guard", rule)];
-    let bot = Setup::new(scripts).start(sqlite(&path).await, &platform).await;
+    let bot = Setup::new(scripts).start(database.open().await, &platform).await;
     let now = SystemClock::default().now();
     let admin = qundao::bot::SeedMember { role: Role::Admin, ..seed("管", 50, now) };
     bot.seed_members(&group_ref("g"), vec![admin, seed("小红", 10, now)]).await.unwrap();
@@ -250,40 +253,53 @@ async fn what_must_have_a_line_has_one() {
     bot.stop().await.unwrap();
 }
 
-/// A file of the release before: its lines are taken in, names only where they can be erased.
-#[tokio::test]
-async fn lines_of_before_are_taken_into_the_chain() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("qundao.db");
-    drop(sqlite(&path).await);
-    let mut db = peek(&path).await;
+/// A database of the release before: its lines are taken in, names only where they can be erased.
+async fn lines_of_before_are_taken_into_the_chain(database: Database) {
+    drop(database.open().await);
+    let mut db = database.peek().await;
+    let (table, fixed) = match &db {
+        Peek::Sqlite(_) => (
+            "CREATE TABLE audit(id INTEGER PRIMARY KEY, event INTEGER NOT NULL,
+               community INTEGER NOT NULL REFERENCES community, at INTEGER NOT NULL,
+               actor TEXT NOT NULL, action TEXT NOT NULL, object TEXT NOT NULL, detail TEXT NOT NULL)",
+            "CREATE TRIGGER audit_fixed BEFORE UPDATE ON audit
+             BEGIN SELECT RAISE(ABORT, 'audit: lines are never changed'); END",
+        ),
+        Peek::Postgres(_) => (
+            "CREATE TABLE audit(id BIGINT GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY,
+               event BIGINT NOT NULL, community BIGINT NOT NULL REFERENCES community,
+               at BIGINT NOT NULL, actor TEXT NOT NULL, action TEXT NOT NULL, object TEXT NOT NULL,
+               detail TEXT NOT NULL)",
+            "CREATE TRIGGER audit_fixed BEFORE UPDATE ON audit
+             FOR EACH ROW EXECUTE FUNCTION refuse('audit: lines are never changed')",
+        ),
+    };
+    if matches!(db, Peek::Postgres(_)) {
+        db.run("DROP FUNCTION audit_follows() CASCADE").await.unwrap();
+    }
     for sql in [
         "DROP TABLE audit",
         "DROP TABLE forgetting",
         "DELETE FROM _sqlx_migrations WHERE version = 6",
-        "CREATE TABLE audit(id INTEGER PRIMARY KEY, event INTEGER NOT NULL,
-           community INTEGER NOT NULL REFERENCES community, at INTEGER NOT NULL, actor TEXT NOT NULL,
-           action TEXT NOT NULL, object TEXT NOT NULL, detail TEXT NOT NULL)",
-        "CREATE TRIGGER audit_fixed BEFORE UPDATE ON audit
-         BEGIN SELECT RAISE(ABORT, 'audit: lines are never changed'); END",
+        table,
+        fixed,
         "INSERT INTO community VALUES(1, 'test:g')",
         "INSERT INTO audit(event, community, at, actor, action, object, detail) VALUES
            (1, 1, 5, 'no-ads@5f1c', 'delete', 'm1', '广告'),
            (2, 1, 6, '小红', 'rules.set', 'version 1', ''),
            (3, 1, 7, '张@三', 'rules.set', 'version 2', '')",
     ] {
-        sqlx::query(sql).execute(&mut db).await.unwrap();
+        db.run(sql).await.unwrap();
     }
-    db.close().await.unwrap();
-    let store = sqlite(&path).await;
+    drop(db);
+    let store = database.open().await;
     let report = store.verify_audit(None).await.unwrap();
     assert_eq!((report.lines, report.broken), (3, None));
     let lines = store.audit_log(10).await.unwrap();
     let actors: Vec<&str> = lines.iter().rev().map(|line| line.actor.as_str()).collect();
     assert_eq!(actors, ["no-ads@5f1c", "person", "person"]);
     assert_eq!(lines[1].payload.as_ref().unwrap().detail, "小红");
-    let mut db = peek(&path).await;
-    let left = sqlx::query("SELECT count(*) FROM sqlite_master WHERE name = 'audit_before'");
-    assert_eq!(left.fetch_one(&mut db).await.unwrap().get::<i64, _>(0), 0);
+    let left = database.peek().await.run("SELECT * FROM audit_before").await;
+    assert!(left.is_err(), "the table of before is there");
     assert!(Head::parse(&report.head).is_some());
 }

@@ -13,8 +13,12 @@ use qundao::store::{AuditRow, ForgetRow, Store};
 use qundao::value::Role;
 
 use crate::world::{
-    Platform, Setup, event, group_ref, in_time, message, number, peek, script, shipped,
+    Database, Platform, Setup, event, group_ref, in_time, message, number, peek, script, shipped,
 };
+
+crate::over_both! {
+    who_comes_back_is_new_and_what_stays_behind_is_a_number;
+}
 
 /// By `QUNDAO_MEMBERS`.
 const MEMBERS: u64 = 1000;
@@ -281,13 +285,10 @@ async fn of_a_hundred_who_are_forgotten_no_byte_is_left() {
     bot.stop().await.unwrap();
 }
 
-#[tokio::test]
-async fn who_comes_back_is_new_and_what_stays_behind_is_a_number() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("qundao.db");
+async fn who_comes_back_is_new_and_what_stays_behind_is_a_number(database: Database) {
     let platform = Platform::willing();
     let scripts = vec![shipped("privacy"), shipped("points"), shipped("checkin")];
-    let bot = Setup::new(scripts).start(crate::world::sqlite(&path).await, &platform).await;
+    let bot = Setup::new(scripts).start(database.open().await, &platform).await;
     let now = SystemClock::default().now();
     let member = crate::world::seed("小红", 20, now);
     bot.seed_members(&group_ref("g"), vec![member]).await.unwrap();
@@ -306,9 +307,9 @@ async fn who_comes_back_is_new_and_what_stays_behind_is_a_number() {
     let said: Vec<String> = platform.said().into_iter().map(|(_, text)| text).collect();
     assert!(said.last().unwrap().contains("0 积分"), "{said:?}");
     bot.stop().await.unwrap();
-    let mut db = peek(&path).await;
+    let mut db = database.peek().await;
     let left = "SELECT credits - debits FROM ledger_account WHERE kind = 'member' ORDER BY owner";
-    assert_eq!(number(&mut db, left).await, 26, "her points stay on a number's account");
+    assert_eq!(db.number(left).await, 26, "her points stay on a number's account");
     for (what, sql) in [
         ("members", "SELECT count(*) FROM member WHERE person = 1"),
         ("accounts", "SELECT count(*) FROM account WHERE person = 1"),
@@ -316,6 +317,47 @@ async fn who_comes_back_is_new_and_what_stays_behind_is_a_number() {
         ("texts", "SELECT count(*) FROM event WHERE person = 1 AND text IS NOT NULL"),
         ("wishes", "SELECT count(*) FROM forgetting"),
     ] {
-        assert_eq!(number(&mut db, sql).await, 0, "{what}");
+        assert_eq!(db.number(sql).await, 0, "{what}");
     }
+}
+
+/// A smaller history on a server: no byte is left in the files of its tables. The write-ahead log is
+/// the server's own, and goes as its settings say.
+#[tokio::test]
+async fn on_a_server_no_byte_is_left_in_a_table() {
+    let database = Database::postgres();
+    let Database::Postgres { cluster, .. } = &database else { unreachable!("it was asked for") };
+    let platform = Platform::willing();
+    let scripts =
+        ["checkin", "points", "red_packet", "rules", "privacy", "seed_users"].map(shipped);
+    let mut setup = Setup::new(scripts.into_iter().chain([script("nosy", NOSY)]).collect());
+    setup.config.limits.commands = 1000;
+    let bot = setup.start(database.open().await, &platform).await;
+    let now = SystemClock::default().now();
+    let mut people: Vec<Person> = (0..120).map(Person::new).collect();
+    history(&bot, &mut people, now).await;
+    bot.stop().await.unwrap();
+    let (gone, kept) = people.split_at(30);
+    let (gone, kept): (Vec<_>, Vec<_>) = (gone.iter().collect(), kept.iter().collect());
+    let mut db = database.peek().await;
+    // Samples of the columns, with names in them.
+    db.run("ANALYZE").await.unwrap();
+    db.run("CHECKPOINT").await.unwrap();
+    let left = cluster.tables().iter().map(|folder| hits(folder, &gone).len()).sum::<usize>();
+    assert!(left > gone.len() * 3, "the search finds only {left} traces of who is still there");
+    let store = database.open().await;
+    for person in &gone {
+        by_operator(&*store, person, now).await;
+    }
+    store.compact().await.unwrap();
+    assert_eq!(store.verify().await.unwrap().broken, Vec::<String>::new());
+    assert_eq!(store.verify_audit(None).await.unwrap().broken, None);
+    store.close().await;
+    // Files of before go with the next checkpoint.
+    db.run("CHECKPOINT").await.unwrap();
+    let of = |people: &[&Person]| -> Vec<String> {
+        cluster.tables().iter().flat_map(|folder| hits(folder, people)).collect()
+    };
+    assert_eq!(of(&gone), Vec::<String>::new());
+    assert!(of(&kept).len() > kept.len() * 3, "who stayed has lost something");
 }

@@ -1,12 +1,13 @@
 //! How long what is kept, by a clock that is moved day by day: each kind goes on its day, and not
 //! before.
 
-use std::sync::Arc;
-
 use qundao::clock::VirtualClock;
-use qundao::store::sqlite::Sqlite;
 
-use crate::world::{Platform, Setup, in_time, message, number, peek, script, shipped};
+use crate::world::{Database, Platform, Setup, in_time, message, script, shipped};
+
+crate::over_both! {
+    each_kind_goes_on_its_day;
+}
 
 const DAY_MS: i64 = 86_400_000;
 const START: i64 = 1_790_000_000_000;
@@ -21,16 +22,13 @@ const KINDS: [(&str, &str, i64); 6] = [
     ("who answered whom", "SELECT count(*) FROM relation", 92),
 ];
 
-#[tokio::test]
-async fn each_kind_goes_on_its_day() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("qundao.db");
+async fn each_kind_goes_on_its_day(database: Database) {
     let clock = VirtualClock::starting_at(START);
     let platform = Platform::willing();
     let rule = "//! 吵\non_keyword([\"吵\"], |m| { m.member.warn(\"吵\"); });";
     let mut setup = Setup::new(vec![shipped("checkin"), script("quiet", rule)]);
     setup.clock = clock.clone();
-    let bot = setup.start(Arc::new(Sqlite::open(&path).await.unwrap()), &platform).await;
+    let bot = setup.start(database.open().await, &platform).await;
     let mut notices = bot.notices();
     for (key, who, text) in
         [("first", "b", "早上好"), ("2", "a", "签到"), ("3", "b", "太吵"), ("4", "a", "早上好")]
@@ -38,16 +36,16 @@ async fn each_kind_goes_on_its_day() {
         bot.inbox().offer(message(key, "g", who, text, START), None).await;
     }
     in_time("the first day", bot.settled()).await;
-    let mut db = peek(&path).await;
-    let sql = "INSERT INTO relation VALUES(1, 1, 2, $1, 0)";
-    sqlx::query(sql).bind(START / DAY_MS).execute(&mut db).await.unwrap();
+    let mut db = database.peek().await;
+    let answered = format!("INSERT INTO relation VALUES(1, 1, 2, {}, 0)", START / DAY_MS);
+    db.run(&answered).await.unwrap();
     let mut went = vec![None; KINDS.len()];
     for day in 1..=370_i64 {
         clock.set(START + day * DAY_MS + 3_600_000);
         bot.fire_due().await;
         in_time("a day", bot.settled()).await;
         for ((_, sql, _), went) in KINDS.iter().zip(&mut went) {
-            if went.is_none() && number(&mut db, sql).await == 0 {
+            if went.is_none() && db.number(sql).await == 0 {
                 *went = Some(day);
             }
         }

@@ -1,5 +1,11 @@
 //! A bot in a test: real store, real scripts, and a platform that the test plays itself.
-#![allow(dead_code, reason = "each test file uses its own part")]
+#![allow(dead_code, unused_imports, reason = "each test file uses its own part")]
+
+#[path = "../postgres/cluster.rs"]
+pub mod cluster;
+mod database;
+
+pub use database::{Database, Peek};
 
 use std::collections::VecDeque;
 use std::path::Path;

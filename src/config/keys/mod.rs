@@ -12,6 +12,7 @@ use std::path::PathBuf;
 
 use chrono_tz::Tz;
 
+use super::StoreUrl;
 use crate::id::Ref;
 use crate::routine::PostingSlot;
 use crate::routine::spec::{DayMinute, shown_minute};
@@ -120,8 +121,10 @@ impl Kind {
 /// A value that has been checked against its [`Kind`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KeyValue {
-    /// For `Text`, `Name`, `Locale`, `StoreUrl`, `LogFilter`, `Cron` and `OneOf`.
+    /// For `Text`, `Name`, `Locale`, `LogFilter`, `Cron` and `OneOf`.
     Text(String),
+    /// For `StoreUrl`.
+    Url(StoreUrl),
     /// For `Int`.
     Int(i64),
     /// For `Zone`.
@@ -143,6 +146,7 @@ impl std::fmt::Display for KeyValue {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Text(text) => write!(f, "{text:?}"),
+            Self::Url(url) => write!(f, "{url:?}"),
             Self::Int(number) => write!(f, "{number}"),
             Self::Zone(zone) => write!(f, "{:?}", zone.name()),
             Self::Path(path) => write!(f, "{:?}", path.display().to_string()),

@@ -42,6 +42,7 @@ fn is_written(value: &KeyValue) -> bool {
         KeyValue::Words(words) => !words.is_empty(),
         KeyValue::Clock(minute) => *minute > 0,
         KeyValue::Int(_)
+        | KeyValue::Url(_)
         | KeyValue::Zone(_)
         | KeyValue::Path(_)
         | KeyValue::Refs(_)

@@ -111,13 +111,38 @@ pub static BOT: &[Key<BotConfig>] = &[
 ];
 
 /// `[store]`
-pub static STORE: &[Key<StoreConfig>] = &[text!(
-    "store",
-    url,
-    Kind::StoreUrl,
-    Restart,
-    "The database: sqlite:FILE, relative to the data folder, or sqlite::memory: to keep nothing."
-)];
+pub static STORE: &[Key<StoreConfig>] = &[
+    Key {
+        doc: doc(
+            "store",
+            "url",
+            Kind::StoreUrl,
+            Applies::Restart,
+            "The database: sqlite:FILE in the data folder, sqlite::memory:, or postgres://USER@HOST/NAME.",
+        ),
+        get: |of| Some(KeyValue::Url(of.url.clone())),
+        set: |of, value| {
+            if let KeyValue::Url(url) = value {
+                of.url = url;
+            }
+        },
+    },
+    Key {
+        doc: doc(
+            "store",
+            "lease_s",
+            Kind::Int { min: 2, max: 300 },
+            Applies::Restart,
+            "PostgreSQL: after so long without an answer another process may take over, s.",
+        ),
+        get: |of| Some(KeyValue::Int(of.lease_s)),
+        set: |of, value| {
+            if let KeyValue::Int(seconds) = value {
+                of.lease_s = seconds;
+            }
+        },
+    },
+];
 
 /// `[[community]]`
 pub static COMMUNITY: &[Key<CommunityConfig>] = &[

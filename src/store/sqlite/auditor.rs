@@ -3,8 +3,9 @@
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use tokio::sync::Mutex;
 
-use super::{Sqlite, commit, connect, failure, verify};
+use super::{Sqlite, connect, failure, verify};
 use crate::id::CommunityId;
+use crate::store::parts::ledgers_of;
 use crate::store::{LedgerAudit, StoreError, Write};
 
 /// Hears of ledgers that do not hold.
@@ -48,7 +49,7 @@ impl Sqlite {
         batch: &[Write],
     ) -> Result<(), StoreError> {
         let Some(hearer) = &self.hearer else { return Ok(()) };
-        for id in commit::ledgers_of(batch) {
+        for id in ledgers_of(batch) {
             let audit = verify::audit(writer, id).await?;
             if !audit.broken.is_empty() {
                 hearer(&audit.broken);

@@ -1,27 +1,22 @@
 //! The group commit: many turns, one transaction, one trip to SQLite's thread.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde::Serialize;
 use sqlx::Connection;
 use sqlx::sqlite::SqliteConnection;
 
 use super::accounts::BotAccounts;
 use super::audit::Chain;
 use super::bulk::Bound;
-use super::score::entry_cells;
 use super::sql::{DELIVERY, EVENT, FIRST, LAST, SETTLE, TOUCH, TRIP};
 use super::tally::{Count, Key, Tallies, bind_touch};
-use super::{begin, codes, failure};
-use crate::effect::{Call, Delivery, Destination};
-use crate::id::CommunityId;
-use crate::ledger::Transfer;
+use super::{begin, failure};
+use crate::effect::Delivery;
 use crate::planted::{self, Point};
 use crate::store::chain::ChainRow;
-use crate::store::{AuditRow, MemberRow, Settlement, StoreError, TurnRows, Write};
-
-const DAY_MS: i64 = 24 * 3600 * 1000;
+use crate::store::parts::{NONE, Parts, destination, slot};
+use crate::store::{Settlement, StoreError, TurnRows, Write, codes};
 
 /// Commits the whole batch in one transaction, or nothing of it.
 pub(super) async fn commit(
@@ -31,14 +26,13 @@ pub(super) async fn commit(
     chain: &Chain,
     batch: &[Write],
 ) -> Result<(), StoreError> {
-    let mut parts = Parts::of(batch);
+    let parts = Parts::of(batch);
     let step = tallies.step(&parts.turns);
     if !step.rows.is_empty() {
         planted::reach(Point::BeforeCounts);
     }
     let (lines, head) = chain.link(connection, &parts.audit).await?;
-    parts.lines = lines;
-    if let Err(error) = write(connection, accounts, &parts, &step.rows).await {
+    if let Err(error) = write(connection, accounts, &parts, &lines, &step.rows).await {
         // Whether it is in the file is seen there before the next line.
         chain.lost();
         return Err(error);
@@ -52,10 +46,11 @@ async fn write(
     connection: &mut SqliteConnection,
     accounts: &BotAccounts,
     parts: &Parts<'_>,
+    lines: &[ChainRow],
     counts: &BTreeMap<Key, Count>,
 ) -> Result<(), StoreError> {
     accounts.learn(connection, parts.turns.iter().map(|turn| &turn.event.account)).await?;
-    let (first, last) = (parts.first(), parts.last());
+    let (first, last) = (parts.first(), parts.last(lines));
     let rows = [counts.len(), parts.turns.len(), parts.deliveries.len(), parts.settled.len()];
     let bind_event = |query, turn| bind_event(query, turn, accounts);
     let is_rare = last.iter().any(|rows| rows != NONE);
@@ -92,139 +87,6 @@ async fn spread(
     Ok(())
 }
 
-/// No rows, as JSON.
-pub(super) const NONE: &str = "[]";
-
-/// A batch, sorted by what its parts are.
-struct Parts<'a> {
-    turns: Vec<&'a TurnRows>,
-    deliveries: Vec<&'a Delivery>,
-    settled: Vec<&'a Settlement>,
-    audit: Vec<&'a AuditRow>,
-    /// The same, as links of the chain.
-    lines: Vec<ChainRow>,
-}
-
-impl<'a> Parts<'a> {
-    fn of(batch: &'a [Write]) -> Self {
-        let mut parts = Self {
-            turns: Vec::with_capacity(batch.len()),
-            deliveries: Vec::new(),
-            settled: Vec::new(),
-            audit: Vec::new(),
-            lines: Vec::new(),
-        };
-        for write in batch {
-            match write {
-                Write::Turn(turn) => {
-                    parts.deliveries.extend(&turn.deliveries);
-                    parts.audit.extend(&turn.audit);
-                    parts.turns.push(turn);
-                }
-                Write::Deliver(delivery) => parts.deliveries.push(delivery),
-                Write::Settle(settlement) => parts.settled.push(settlement),
-                Write::Audit(line) => parts.audit.push(line),
-            }
-        }
-        parts
-    }
-
-    /// Rows of [`FIRST`].
-    fn first(&self) -> Vec<String> {
-        let turns = &self.turns;
-        vec![
-            json(turns.iter().filter_map(|turn| turn.community.as_ref())),
-            json(turns.iter().flat_map(|turn| &turn.groups)),
-            json(turns.iter().flat_map(|turn| &turn.persons)),
-            json(turns.iter().flat_map(|turn| &turn.persons)),
-            json(turns.iter().flat_map(|turn| &turn.members).map(member_cells)),
-            json(self.left_undone().into_iter()),
-        ]
-    }
-
-    /// Rows of [`LAST`].
-    fn last(&self) -> Vec<String> {
-        let turns = &self.turns;
-        let (state_set, state_gone) = state(turns);
-        vec![
-            json(turns.iter().flat_map(|turn| &turn.accounts)),
-            json(turns.iter().flat_map(|turn| transfer_cells(turn))),
-            json(turns.iter().flat_map(|turn| &turn.ledger.lots)),
-            json(turns.iter().flat_map(|turn| &turn.ledger.quotas)),
-            json(turns.iter().flat_map(|turn| &turn.ledger.campaigns)),
-            json(turns.iter().flat_map(|turn| &turn.packets)),
-            json(turns.iter().flat_map(|turn| &turn.shares)),
-            json(turns.iter().flat_map(|turn| &turn.checkins)),
-            json(turns.iter().flat_map(|turn| &turn.rule_versions)),
-            json(turns.iter().flat_map(|turn| &turn.rule_acks)),
-            json(turns.iter().flat_map(|turn| &turn.warnings)),
-            state_set,
-            state_gone,
-            json(turns.iter().flat_map(|turn| &turn.timers)),
-            json(turns.iter().flat_map(|turn| &turn.timers_gone)),
-            json(turns.iter().flat_map(|turn| &turn.posted)),
-            json(turns.iter().flat_map(|turn| &turn.runs)),
-            json(turns.iter().flat_map(|turn| &turn.routines)),
-            json(turns.iter().flat_map(|turn| &turn.routines)),
-            json(self.lines.iter()),
-            json(turns.iter().flat_map(|turn| &turn.forgets)),
-            json(turns.iter().flat_map(|turn| &turn.scores.values)),
-            json(turns.iter().flat_map(|turn| &turn.scores.log).map(entry_cells)),
-            json(turns.iter().flat_map(|turn| &turn.scores.relations)),
-            json(turns.iter().flat_map(|turn| &turn.scores.core_fans)),
-            json(turns.iter().flat_map(|turn| &turn.scores.reviews)),
-            json(turns.iter().flat_map(|turn| &turn.decisions)),
-        ]
-    }
-
-    /// Days (since 1970) with the commands of each that were left undone.
-    fn left_undone(&self) -> BTreeMap<i64, i64> {
-        let mut days = BTreeMap::new();
-        for turn in self.turns.iter().filter(|turn| turn.is_left_undone) {
-            *days.entry(turn.event.received_at.div_euclid(DAY_MS)).or_insert(0) += 1;
-        }
-        days
-    }
-}
-
-/// Communities whose ledger a batch touches.
-pub(super) fn ledgers_of(batch: &[Write]) -> BTreeSet<CommunityId> {
-    let touches = |write: &Write| match write {
-        Write::Turn(rows) => {
-            let moves = !rows.transfers.is_empty() || !rows.packets.is_empty();
-            let counts = !rows.ledger.quotas.is_empty() || !rows.scores.log.is_empty();
-            (moves || counts).then_some(rows.event.community)
-        }
-        Write::Deliver(_) | Write::Settle(_) | Write::Audit(_) => None,
-    };
-    batch.iter().filter_map(touches).collect()
-}
-
-fn json<T: Serialize>(rows: impl Iterator<Item = T>) -> String {
-    let mut json = String::new();
-    for row in rows {
-        json.push(if json.is_empty() { '[' } else { ',' });
-        // Rows are our own types with text keys: they always have a JSON form.
-        json.push_str(&serde_json::to_string(&row).expect("a row is JSON"));
-    }
-    if json.is_empty() {
-        return NONE.to_owned();
-    }
-    json.push(']');
-    json
-}
-
-/// What is set and what is removed. A key may be both by different turns of one batch: only the
-/// last word counts.
-fn state(turns: &[&TurnRows]) -> (String, String) {
-    let mut last = BTreeMap::new();
-    for row in turns.iter().flat_map(|turn| &turn.state) {
-        last.insert((row.community, &row.script, &row.scope, &row.key), row);
-    }
-    let with_value = |is_set| last.values().filter(move |row| row.value.is_some() == is_set);
-    (json(with_value(true)), json(with_value(false)))
-}
-
 fn bind_event(query: Bound, turn: &TurnRows, accounts: &BotAccounts) -> Bound {
     let row = &turn.event;
     query
@@ -247,54 +109,7 @@ fn bind_event(query: Bound, turn: &TurnRows, accounts: &BotAccounts) -> Bound {
         .bind(turn.touched.first().and_then(|author| author.counted).map(|mark| mark.0))
 }
 
-fn member_cells(row: &MemberRow) -> impl Serialize + '_ {
-    (
-        row.community,
-        row.person,
-        &row.reference,
-        &row.name,
-        &row.nickname,
-        row.role,
-        row.trust,
-        i64::from(row.is_bot),
-        row.joined_at,
-        row.left_at,
-        row.active_days,
-        &row.last_day,
-        serde_json::to_string(&row.tags).unwrap_or_default(),
-    )
-}
-
-fn transfer_cells(turn: &TurnRows) -> impl Iterator<Item = impl Serialize + '_> {
-    let community = turn.event.community;
-    turn.transfers.iter().map(move |row: &Transfer| {
-        (
-            row.id,
-            community,
-            row.debit,
-            row.credit,
-            row.amount,
-            row.kind.as_str(),
-            row.pending,
-            &row.key,
-            &row.code,
-            &row.reason,
-            row.actor,
-            row.event,
-            row.at,
-            row.corrects,
-            row.expires_at,
-            row.day,
-        )
-    })
-}
-
 fn bind_delivery(query: Bound, row: &Delivery) -> Bound {
-    let slot = match &row.call {
-        Call::Card { key, .. } => Some(key),
-        Call::Send { slot, .. } => slot.as_ref(),
-        _ => None,
-    };
     query
         .bind(row.id.0)
         .bind(row.key.clone())
@@ -304,7 +119,7 @@ fn bind_delivery(query: Bound, row: &Delivery) -> Bound {
         .bind(row.account.as_str().to_owned())
         .bind(destination(&row.to))
         .bind(row.call.word())
-        .bind(slot.cloned())
+        .bind(slot(row).cloned())
         .bind(serde_json::to_string(&row.call).unwrap_or_default())
         .bind(row.policy.as_str())
         .bind(row.state.as_str())
@@ -322,12 +137,4 @@ fn bind_settlement(query: Bound, row: &Settlement) -> Bound {
         .bind(row.reason.clone())
         .bind(row.attempts)
         .bind(row.platform_id.clone())
-}
-
-/// A destination as one column: `@` leads those that are one person's.
-pub(super) fn destination(to: &Destination) -> String {
-    match to {
-        Destination::Group(id) => id.to_string(),
-        Destination::Direct(id) => format!("@{id}"),
-    }
 }

@@ -1,28 +1,21 @@
 //! SQLite behind the store contract: one writer, readers apart, every commit on the disk before
 //! anybody hears of it.
 
-mod accounts;
-mod audit;
 mod auditor;
+mod backup;
 mod bulk;
 mod checkpoint;
-mod codes;
 mod commit;
-mod delivery;
+mod compact;
+mod copy;
 mod file;
-mod forget;
-mod health;
-mod keep;
-mod ledger;
-mod news;
-mod read;
-mod restore;
-mod routine;
-mod score;
 mod sql;
+mod store;
 mod tally;
 mod trip;
-mod verify;
+#[allow(clippy::duplicate_mod, reason = "its types are those of this module")]
+#[path = "../both/mod.rs"]
+mod words;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -31,9 +24,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use serde_json::Value;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
-use sqlx::{ConnectOptions, Row};
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteRow, SqliteSynchronous,
+};
+use sqlx::{ConnectOptions, Connection, Row};
 use tokio::sync::{Mutex, MutexGuard, OnceCell};
 
 pub use auditor::Hearer;
@@ -41,28 +35,33 @@ pub use auditor::Hearer;
 use accounts::BotAccounts;
 use audit::Chain;
 use checkpoint::Checkpoints;
-use file::{folder_of, free_bytes, lock, refuse_foreign_log, restrict};
+use file::{folder_of, lock, refuse_foreign_log, restrict};
 use tally::Tallies;
-
-use super::chain::{ChainReport, Head};
-use super::{
-    AuditLine, AuditRow, CommunityRows, DecisionRow, DeliveryCount, DeliveryQuery, DueTimer,
-    EventRow, ForgetRow, FreezeRow, LedgerAudit, LedgerDump, NewsItemRow, NewsRows, NewsSourceRow,
-    Old, PacketRows, PointsEntry, Restored, RoutineRow, RoutineTimer, RunOutcome, ScoreEntryRow,
-    Start, Store, StoreError, StoreHealth, StoredTransfer, TransferBy, Verification, Write,
+use words::{
+    accounts, audit, delivery, forget, health, keep, ledger, news, read, restore, routine, score,
+    verify,
 };
-use crate::adapter::BoxFuture;
-use crate::clock::TimeMs;
-use crate::community::score::{Day, Facts};
-use crate::effect::{Delivery, Destination};
-use crate::id::{CommunityId, PersonId, Ref, ScriptName};
-use crate::planted::{self, Bug, Point};
 
-/// Schema, by number; the same numbers will stand in migrations/postgres.
+use super::StoreError;
+use crate::clock::TimeMs;
+use crate::planted::{self, Bug};
+
+/// Schema, by number; the same numbers stand in migrations/postgres.
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("src/store/migrations/sqlite");
 
-/// What was posted is known for so long beyond everything else, ms: a year.
-const POSTED_KEPT_MS: i64 = 365 * 24 * 3_600_000;
+/// What the questions in `both` are asked of.
+type Db = SqliteConnection;
+type DbRow = SqliteRow;
+
+/// A text as SQLite keeps it: as it is.
+fn kept(text: String) -> String {
+    text
+}
+
+/// JSON likewise.
+fn kept_json(json: String) -> String {
+    json
+}
 
 /// A community's data in one SQLite file, or in memory.
 pub struct Sqlite {
@@ -116,7 +115,7 @@ impl Sqlite {
         let copier = connect(options.clone()).await?;
         let reader = Some(Mutex::new(connect(options.read_only(true)).await?));
         let accounts = BotAccounts::load(&mut writer).await?;
-        audit::adopt(&mut writer).await?;
+        adopt(&mut writer).await?;
         let tallies = Arc::new(Tallies::catch_up(&mut writer).await?);
         let writer = Arc::new(Mutex::new(writer));
         let checkpoints =
@@ -140,12 +139,12 @@ impl Sqlite {
     }
 
     /// Writes a consistent copy into a new file, beside whoever works on this one; the copy bears a
-    /// mark, and a start wants to be told what became of the original ([`Store::restore`]).
+    /// mark, and a start wants to be told what became of the original ([`super::Store::restore`]).
     ///
     /// # Errors
     /// The file exists, or what SQLite and the disk say; then nothing is left of the copy.
     pub async fn backup(&self, file: &Path, now: TimeMs) -> Result<(), StoreError> {
-        restore::backup(&mut *self.reader().await, file, now).await
+        backup::backup(&mut *self.reader().await, file, now).await
     }
 
     /// Opens a file to leave word in it, beside a process that works on it or without one.
@@ -176,7 +175,7 @@ impl Sqlite {
         let options = SqliteConnectOptions::from_str("sqlite::memory:").map_err(failure)?;
         let mut writer = connect(options).await?;
         migrate(&mut writer).await?;
-        audit::adopt(&mut writer).await?;
+        adopt(&mut writer).await?;
         Ok(Arc::new(Mutex::new(writer)))
     }
 
@@ -223,13 +222,13 @@ impl Sqlite {
             Some(reader) => Some(reader.lock().await),
             None => None,
         };
-        forget::compact(writer).await?;
+        compact::compact(writer).await?;
         self.is_dirty.store(false, Ordering::SeqCst);
         Ok(())
     }
 
     /// The connection for questions.
-    async fn reader(&self) -> MutexGuard<'_, SqliteConnection> {
+    pub(super) async fn reader(&self) -> MutexGuard<'_, SqliteConnection> {
         match &self.reader {
             Some(reader) => reader.lock().await,
             None => self.writer.lock().await,
@@ -287,6 +286,13 @@ async fn migrate(connection: &mut SqliteConnection) -> Result<(), StoreError> {
         .map_err(|error| StoreError::Data(format!("bring the schema up to date: {error}")))
 }
 
+/// Takes what was kept before into its new form.
+async fn adopt(writer: &mut SqliteConnection) -> Result<(), StoreError> {
+    let mut transaction = writer.begin_with("BEGIN IMMEDIATE").await.map_err(failure)?;
+    audit::adopt(&mut transaction).await?;
+    transaction.commit().await.map_err(failure)
+}
+
 /// Sorts SQLite's errors by what can be done about them.
 fn failure(error: sqlx::Error) -> StoreError {
     match &error {
@@ -305,321 +311,5 @@ fn failure(error: sqlx::Error) -> StoreError {
             StoreError::Data(error.to_string())
         }
         _ => StoreError::Io(error.to_string()),
-    }
-}
-
-impl Store for Sqlite {
-    fn start(&self) -> BoxFuture<'_, Result<Start, StoreError>> {
-        Box::pin(async { read::start(&mut *self.reader().await).await })
-    }
-
-    fn restore(&self, now: TimeMs) -> BoxFuture<'_, Result<Restored, StoreError>> {
-        Box::pin(async move {
-            let numbers = self.start().await?.numbers;
-            restore::restore(&mut *self.writer.lock().await, now, &numbers).await
-        })
-    }
-
-    fn free_bytes(&self) -> Option<u64> {
-        self.folder.as_deref().and_then(free_bytes)
-    }
-
-    fn commit<'a>(&'a self, batch: &'a [Write]) -> BoxFuture<'a, Result<(), StoreError>> {
-        Box::pin(async {
-            let mut writer = self.writer.lock().await;
-            commit::commit(&mut writer, &self.accounts, &self.tallies, &self.chain, batch).await?;
-            self.look_after(&mut writer, batch).await?;
-            self.checkpoints.iter().for_each(|checkpoints| checkpoints.committed(batch.len()));
-            Ok(())
-        })
-    }
-
-    fn community(&self, id: CommunityId) -> BoxFuture<'_, Result<CommunityRows, StoreError>> {
-        Box::pin(async move {
-            let behind = self.tallies.of(id);
-            let mut rows = read::community(&mut *self.reader().await, id).await?;
-            read::count(&mut rows.members, &behind);
-            Ok(rows)
-        })
-    }
-
-    fn known<'a>(
-        &'a self,
-        keys: &'a [(Ref, Arc<str>)],
-    ) -> BoxFuture<'a, Result<Vec<usize>, StoreError>> {
-        Box::pin(async { read::known(&mut *self.reader().await, &self.accounts, keys).await })
-    }
-
-    fn persons<'a>(
-        &'a self,
-        accounts: &'a [Ref],
-    ) -> BoxFuture<'a, Result<Vec<Option<PersonId>>, StoreError>> {
-        Box::pin(async { read::persons(&mut *self.reader().await, accounts).await })
-    }
-
-    fn communities_of(
-        &self,
-        person: PersonId,
-    ) -> BoxFuture<'_, Result<Vec<CommunityId>, StoreError>> {
-        Box::pin(async move { read::communities_of(&mut *self.reader().await, person).await })
-    }
-
-    fn points_log(
-        &self,
-        community: CommunityId,
-        person: PersonId,
-        skip: i64,
-        take: i64,
-    ) -> BoxFuture<'_, Result<Vec<PointsEntry>, StoreError>> {
-        Box::pin(async move {
-            ledger::points_log(&mut *self.reader().await, community, person, skip, take).await
-        })
-    }
-
-    fn transfer<'a>(
-        &'a self,
-        community: CommunityId,
-        by: &'a TransferBy,
-    ) -> BoxFuture<'a, Result<Option<StoredTransfer>, StoreError>> {
-        Box::pin(async move { ledger::transfer(&mut *self.reader().await, community, by).await })
-    }
-
-    fn score_facts(
-        &self,
-        community: CommunityId,
-        since: Day,
-    ) -> BoxFuture<'_, Result<Facts, StoreError>> {
-        Box::pin(async move { score::facts(&mut *self.reader().await, community, since).await })
-    }
-
-    fn score_log(
-        &self,
-        community: CommunityId,
-        person: PersonId,
-        take: i64,
-    ) -> BoxFuture<'_, Result<Vec<ScoreEntryRow>, StoreError>> {
-        Box::pin(
-            async move { score::log(&mut *self.reader().await, community, person, take).await },
-        )
-    }
-
-    fn slot_of<'a>(
-        &'a self,
-        to: &'a Destination,
-        message: &'a str,
-    ) -> BoxFuture<'a, Result<Option<String>, StoreError>> {
-        Box::pin(async move { read::slot_of(&mut *self.reader().await, to, message).await })
-    }
-
-    fn message_in<'a>(
-        &'a self,
-        to: &'a Destination,
-        slot: &'a str,
-    ) -> BoxFuture<'a, Result<Option<String>, StoreError>> {
-        Box::pin(async move { read::message_in(&mut *self.reader().await, to, slot).await })
-    }
-
-    fn packet(
-        &self,
-        community: CommunityId,
-        packet: i64,
-    ) -> BoxFuture<'_, Result<Option<PacketRows>, StoreError>> {
-        Box::pin(async move { read::packet(&mut *self.reader().await, community, packet).await })
-    }
-
-    fn waiting(
-        &self,
-        community: CommunityId,
-        take: i64,
-    ) -> BoxFuture<'_, Result<Vec<EventRow>, StoreError>> {
-        Box::pin(async move { read::waiting(&mut *self.reader().await, community, take).await })
-    }
-
-    fn open_deliveries(&self) -> BoxFuture<'_, Result<Vec<Delivery>, StoreError>> {
-        Box::pin(async { read::open_deliveries(&mut *self.reader().await).await })
-    }
-
-    fn find_deliveries<'a>(
-        &'a self,
-        query: &'a DeliveryQuery,
-    ) -> BoxFuture<'a, Result<Vec<Delivery>, StoreError>> {
-        Box::pin(async move { delivery::find(&mut *self.reader().await, query).await })
-    }
-
-    fn count_deliveries(
-        &self,
-        since: TimeMs,
-    ) -> BoxFuture<'_, Result<Vec<DeliveryCount>, StoreError>> {
-        Box::pin(async move { delivery::count(&mut *self.reader().await, since).await })
-    }
-
-    fn decide<'a>(
-        &'a self,
-        decisions: &'a [DecisionRow],
-    ) -> BoxFuture<'a, Result<u64, StoreError>> {
-        Box::pin(async move { delivery::decide(&mut *self.writer.lock().await, decisions).await })
-    }
-
-    fn last_heard<'a>(
-        &'a self,
-        platform: &'a str,
-    ) -> BoxFuture<'a, Result<Option<TimeMs>, StoreError>> {
-        Box::pin(async { read::last_heard(&mut *self.reader().await, platform).await })
-    }
-
-    fn housekeep<'a>(&'a self, old: &'a Old) -> BoxFuture<'a, Result<u64, StoreError>> {
-        Box::pin(async move {
-            let mut writer = self.writer.lock().await;
-            // What the events still tell must not go with them.
-            self.tallies.write_all(&mut writer).await?;
-            planted::reach(Point::Housekeeping);
-            if self.is_dirty.load(Ordering::SeqCst) {
-                self.write_anew(&mut writer).await?;
-            }
-            let touched = keep::housekeep(&mut writer, old).await?;
-            let posted_before = old.texts.min(old.keys) - POSTED_KEPT_MS;
-            let counts = ledger::forget(&mut writer, old.keys).await?;
-            Ok(touched + counts + news::forget(&mut writer, old.keys, posted_before).await?)
-        })
-    }
-
-    fn timers_of<'a>(
-        &'a self,
-        scripts: &'a [ScriptName],
-        except: &'a str,
-    ) -> BoxFuture<'a, Result<Vec<DueTimer>, StoreError>> {
-        Box::pin(async move { health::timers_of(&mut *self.reader().await, scripts, except).await })
-    }
-
-    fn routines_waiting(&self) -> BoxFuture<'_, Result<Vec<RoutineTimer>, StoreError>> {
-        Box::pin(async move { routine::waiting(&mut *self.reader().await).await })
-    }
-
-    fn routines_made(&self) -> BoxFuture<'_, Result<Vec<RoutineRow>, StoreError>> {
-        Box::pin(async move { routine::all_made(&mut *self.reader().await).await })
-    }
-
-    fn runs(&self, since: TimeMs, take: i64) -> BoxFuture<'_, Result<Vec<RunOutcome>, StoreError>> {
-        Box::pin(async move { routine::runs(&mut *self.reader().await, since, take).await })
-    }
-
-    fn news(&self) -> BoxFuture<'_, Result<NewsRows, StoreError>> {
-        Box::pin(async { news::load(&mut *self.reader().await).await })
-    }
-
-    fn keep_news<'a>(
-        &'a self,
-        source: &'a NewsSourceRow,
-        items: Option<&'a [NewsItemRow]>,
-    ) -> BoxFuture<'a, Result<(), StoreError>> {
-        Box::pin(async move { news::keep(&mut *self.writer.lock().await, source, items).await })
-    }
-
-    fn verify_audit(&self, known: Option<Head>) -> BoxFuture<'_, Result<ChainReport, StoreError>> {
-        Box::pin(async move { audit::verify(&mut *self.reader().await, known).await })
-    }
-
-    fn audit_log(&self, take: i64) -> BoxFuture<'_, Result<Vec<AuditLine>, StoreError>> {
-        Box::pin(async move { audit::last(&mut *self.reader().await, take).await })
-    }
-
-    fn audit_head(&self) -> BoxFuture<'_, Result<Head, StoreError>> {
-        Box::pin(async { audit::head(&mut *self.reader().await).await })
-    }
-
-    fn export(&self, person: PersonId) -> BoxFuture<'_, Result<Option<Value>, StoreError>> {
-        Box::pin(async move { forget::export(&mut *self.reader().await, person).await })
-    }
-
-    fn forget<'a>(
-        &'a self,
-        wish: &'a ForgetRow,
-        line: &'a AuditRow,
-    ) -> BoxFuture<'a, Result<(), StoreError>> {
-        Box::pin(async move {
-            let mut writer = self.writer.lock().await;
-            // Counts of hers that wait would come back.
-            self.tallies.write_all(&mut writer).await?;
-            self.is_dirty.store(true, Ordering::SeqCst);
-            forget::forget(&mut writer, &self.chain, wish, line).await
-        })
-    }
-
-    fn forgetting(&self) -> BoxFuture<'_, Result<Vec<ForgetRow>, StoreError>> {
-        Box::pin(async { forget::forgetting(&mut *self.reader().await).await })
-    }
-
-    fn compact(&self) -> BoxFuture<'_, Result<(), StoreError>> {
-        Box::pin(async {
-            let mut writer = self.writer.lock().await;
-            self.write_anew(&mut writer).await
-        })
-    }
-
-    fn note_unreadable<'a>(
-        &'a self,
-        platform: &'a str,
-        now: TimeMs,
-        events: u64,
-    ) -> BoxFuture<'a, Result<(), StoreError>> {
-        Box::pin(async move {
-            health::note_unreadable(&mut *self.writer.lock().await, platform, now, events).await
-        })
-    }
-
-    fn health(&self, since: TimeMs) -> BoxFuture<'_, Result<StoreHealth, StoreError>> {
-        Box::pin(async move { health::health(&mut *self.reader().await, since).await })
-    }
-
-    fn verify(&self) -> BoxFuture<'_, Result<Verification, StoreError>> {
-        Box::pin(async { verify::verify(&mut *self.auditor().await?.lock().await).await })
-    }
-
-    fn audit(&self, community: CommunityId) -> BoxFuture<'_, Result<LedgerAudit, StoreError>> {
-        Box::pin(self.check_one(community))
-    }
-
-    fn dump(
-        &self,
-        community: CommunityId,
-        take: i64,
-    ) -> BoxFuture<'_, Result<LedgerDump, StoreError>> {
-        Box::pin(async move {
-            ledger::dump(&mut *self.auditor().await?.lock().await, community, take).await
-        })
-    }
-
-    fn freeze<'a>(&'a self, row: &'a FreezeRow) -> BoxFuture<'a, Result<(), StoreError>> {
-        Box::pin(async { ledger::freeze(&mut *self.writer.lock().await, row).await })
-    }
-
-    fn frozen(&self) -> BoxFuture<'_, Result<Vec<FreezeRow>, StoreError>> {
-        Box::pin(async { ledger::frozen(&mut *self.reader().await).await })
-    }
-
-    fn thaw(&self, community: CommunityId) -> BoxFuture<'_, Result<bool, StoreError>> {
-        Box::pin(async move { ledger::thaw(&mut *self.writer.lock().await, community).await })
-    }
-
-    fn close(&self) -> BoxFuture<'_, ()> {
-        Box::pin(async {
-            // A failure loses nothing: the next start reads the log, and the events.
-            let mut writer = self.writer.lock().await;
-            if self.is_dirty.load(Ordering::SeqCst)
-                && let Err(error) = self.write_anew(&mut writer).await
-            {
-                tracing::warn!(%error, "what was forgotten may still lie in the file");
-            }
-            for done in
-                [self.tallies.write_all(&mut writer).await, self.tallies.note(&mut writer).await]
-            {
-                done.unwrap_or_else(|error| tracing::debug!(%error, "counts at the end"));
-            }
-            let checkpoint =
-                sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut *writer).await;
-            if let Err(error) = checkpoint {
-                tracing::debug!(%error, "checkpoint at the end");
-            }
-        })
     }
 }

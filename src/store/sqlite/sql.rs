@@ -2,7 +2,6 @@
 //! tables come as one JSON array and are spread by `json_each`.
 
 use super::bulk::Bulk;
-use super::delivery::DECIDE;
 use super::trip::Trip;
 
 /// One statement for each table, in an order that satisfies the foreign keys.
@@ -154,6 +153,67 @@ const FAN_REVIEW: &str = "INSERT INTO fan_review(community, week, version, event
   SELECT value->>'community', value->>'week', value->>'version', value->>'event', value->>'at',
     value->>'eligible', value->>'eligible_core', value->>'active', value->>'active_core',
     value->>'entered', value->>'gone', value->>'moved' FROM json_each(?)";
+
+/// Which of the keys `[account, key]` are there: places in the list.
+pub(super) const KNOWN: &str = "SELECT k.key FROM json_each($1) k
+    WHERE EXISTS(SELECT 1 FROM event e WHERE e.account = k.value->>0 AND e.key = k.value->>1)";
+pub(super) const PERSONS: &str =
+    "SELECT a.person FROM json_each($1) k LEFT JOIN account a ON a.ref = k.value ORDER BY k.key";
+pub(super) const TIMERS_OF: &str = "SELECT due, id, community FROM timer
+    WHERE script IN (SELECT value FROM json_each($1)) AND name <> $2 ORDER BY due, id";
+/// The index is small, and the planner does not know it.
+pub(super) const DONE: &str =
+    "SELECT person, kind, count(*) FROM score_log INDEXED BY score_log_done
+    WHERE community = $1 AND day >= $2
+      AND kind IN('answer','proposal','host','order','invite') GROUP BY person, kind";
+pub(super) const NEWS_ITEMS: &str =
+    "INSERT INTO news_item(source, item, place, title, url, published_at, seen_at)
+  SELECT value->>'source', value->>'item', value->>'place', value->>'title', value->>'url',
+    value->>'published_at', value->>'seen_at' FROM json_each($1)";
+/// What is checked of the file itself.
+pub(super) const FILE_CHECKS: &[&str] = &[
+    "SELECT 'file: ' || integrity_check FROM pragma_integrity_check
+     WHERE integrity_check <> 'ok'",
+    "SELECT 'file: a row of ' || \"table\" || ' points to nothing in ' || parent
+     FROM pragma_foreign_key_check",
+];
+
+/// Decisions come as JSON, in a commit or by themselves.
+pub(super) const DECIDE: &str = "UPDATE delivery SET state = v.value->>'state',
+    reason = v.value->>'reason', attempts = 0,
+    expires_at = coalesce(v.value->>'expires_at', delivery.expires_at)
+  FROM json_each(?) v WHERE delivery.id = v.value->>'delivery' AND delivery.state = 'unknown'";
+/// Deliveries of a list.
+pub(super) const AMONG_KEYS: &str = "key IN (SELECT value FROM json_each($1))";
+pub(super) const AMONG_IDS: &str = "id IN (SELECT value FROM json_each($1))";
+
+/// Every transfer since the first that expires; the index by community is no help.
+pub(super) const MOVED: &str = "SELECT debit, credit, amount, expires_at, at
+    FROM ledger_transfer NOT INDEXED
+    WHERE id >= $2 AND community = $1 AND kind IN('post','post_pending') ORDER BY id";
+
+/// Lines of before the chain, with chance for each.
+pub(super) const BEFORE_IS_THERE: &str = "SELECT 1 FROM sqlite_master WHERE name = 'audit_before'";
+pub(super) const BEFORE: &str =
+    "SELECT event, community, at, actor, action, object, detail, randomblob(16)
+    FROM audit_before ORDER BY id";
+/// Lines of the audit log together, as one JSON text.
+pub(super) const AUDIT_PAGE: &str =
+    "SELECT json_group_array(json_array(n, at, actor, action, digest, hash, salt, payload))
+    FROM (SELECT * FROM audit WHERE n > $1 ORDER BY n LIMIT $2)";
+/// Lines of the audit log that are about a person, or by her.
+pub(super) const AUDIT_MINE: &str = "SELECT n, at, actor, action, payload FROM audit
+    WHERE payload->>'by' = $1 OR payload->>'about' = $1 ORDER BY n";
+pub(super) const AUDIT_ERASE: &str = "UPDATE audit SET salt = NULL, payload = NULL
+    WHERE payload->>'by' = $1 OR payload->>'about' = $1";
+/// Keys begin with the time, by which the latest is found.
+pub(super) const KEY_GONE: &str =
+    "UPDATE event SET key = substr(key, 1, instr(key, ':')) || 'forgotten:' || id WHERE id = $1";
+
+/// Whether a column contains one of the words of `$1`.
+pub(super) fn names_one_of(column: &str) -> String {
+    format!("EXISTS(SELECT 1 FROM json_each($1) w WHERE instr({column}, w.value) > 0)")
+}
 
 /// What few batches write, before the events and after them.
 pub(super) const FIRST: [&str; 6] = [COMMUNITY, GROUP, PERSON, ACCOUNT, MEMBER, LEFT_UNDONE];

@@ -18,7 +18,7 @@ use super::failure;
 use super::sql::TOUCH;
 use crate::community::score::Mark;
 use crate::id::{CommunityId, EventId, PersonId};
-use crate::store::{StoreError, TurnRows};
+use crate::store::{MemberRow, StoreError, TurnRows};
 
 /// Counts that a commit writes, if more wait; and with a long queue.
 const NEIGHBOURS: usize = 16;
@@ -184,6 +184,16 @@ impl Tallies {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Adds counts that are not in their table yet.
+pub(super) fn count(members: &mut [MemberRow], behind: &[(PersonId, Count)]) {
+    for member in members {
+        if let Ok(at) = behind.binary_search_by_key(&member.person, |(person, _)| *person) {
+            member.messages = member.messages.max(behind[at].1.messages);
+            member.counted = member.counted.max(behind[at].1.counted);
+        }
     }
 }
 

@@ -62,7 +62,7 @@ impl CaseSetup<'_> {
     pub fn config(&self, base: &Config) -> Config {
         let front = self.front;
         let mut config = base.clone();
-        config.store.url = "sqlite::memory:".to_owned();
+        config.store.url = crate::config::StoreUrl::new("sqlite::memory:");
         config.adapters = [("console".to_owned(), Default::default())].into();
         // What a case shows must not depend on how busy the machine is; the limit of operations,
         // which is the same everywhere, still ends a handler that does too much.

@@ -1,28 +1,27 @@
-//! The chain of the audit log in SQLite: its head beside the writer, lines of before taken in, the
+//! The chain of the audit log in the database: its head beside the writer, lines of before taken in, the
 //! check of all of it, the latest lines.
 
 use std::borrow::Cow;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use futures_util::TryStreamExt as _;
-use sqlx::sqlite::SqliteConnection;
-use sqlx::{Connection as _, Row as _};
+use sqlx::Row as _;
 
-use super::failure;
-use super::sql::AUDIT;
+use super::sql::{AUDIT, AUDIT_PAGE, BEFORE, BEFORE_IS_THERE};
+use super::{Db, DbRow, failure, kept, kept_json};
 use crate::id::{CommunityId, EventId};
 use crate::store::chain::{ChainReport, ChainRow, Head, LineRef, Walk, from_hex, link};
 use crate::store::{AuditLine, AuditRow, StoreError};
 
 /// The head of the chain; `None` where it must be read from the file first.
 #[derive(Default)]
-pub(super) struct Chain(Mutex<Option<Head>>);
+pub struct Chain(Mutex<Option<Head>>);
 
 impl Chain {
     /// Links that follow the head, and the head after them. Without rows nothing is read.
-    pub(super) async fn link(
+    pub async fn link(
         &self,
-        connection: &mut SqliteConnection,
+        db: &mut Db,
         rows: &[&AuditRow],
     ) -> Result<(Vec<ChainRow>, Option<Head>), StoreError> {
         let known = *self.head();
@@ -31,18 +30,18 @@ impl Chain {
         }
         let mut head = match known {
             Some(head) => head,
-            None => head(connection).await?,
+            None => head(db).await?,
         };
-        Ok((rows.iter().map(|row| link(&mut head, row)).collect(), Some(head)))
+        Ok((rows.iter().map(|row| link(&mut head, &storable(row))).collect(), Some(head)))
     }
 
     /// The links are on the disk.
-    pub(super) fn committed(&self, head: Option<Head>) {
+    pub fn committed(&self, head: Option<Head>) {
         *self.head() = head;
     }
 
     /// Nobody knows how far the file is.
-    pub(super) fn lost(&self) {
+    pub fn lost(&self) {
         *self.head() = None;
     }
 
@@ -51,8 +50,15 @@ impl Chain {
     }
 }
 
-/// The last line of the file.
-pub(super) async fn head(db: &mut SqliteConnection) -> Result<Head, StoreError> {
+/// A line as the database can keep it: what is hashed is what is stored.
+fn storable(row: &AuditRow) -> AuditRow {
+    let row = row.clone();
+    let [actor, action, object, detail] = [row.actor, row.action, row.object, row.detail].map(kept);
+    AuditRow { actor, action, object, detail, ..row }
+}
+
+/// The last line of the database.
+pub async fn head(db: &mut Db) -> Result<Head, StoreError> {
     let sql = "SELECT n, hash FROM audit ORDER BY n DESC LIMIT 1";
     let Some(row) = sqlx::query(sql).fetch_optional(db).await.map_err(failure)? else {
         return Ok(Head::NONE);
@@ -62,38 +68,41 @@ pub(super) async fn head(db: &mut SqliteConnection) -> Result<Head, StoreError> 
     Ok(Head { n: row.get(0), hash })
 }
 
-/// Takes lines of before the chain into it.
-pub(super) async fn adopt(db: &mut SqliteConnection) -> Result<(), StoreError> {
-    let is_there = "SELECT 1 FROM sqlite_master WHERE name = 'audit_before'";
-    if sqlx::query(is_there).fetch_optional(&mut *db).await.map_err(failure)?.is_none() {
+/// Takes lines of before the chain into it. In a transaction.
+pub async fn adopt(db: &mut Db) -> Result<(), StoreError> {
+    let is_there = sqlx::query(BEFORE_IS_THERE).fetch_optional(&mut *db).await;
+    if is_there.map_err(failure)?.is_none() {
         return Ok(());
     }
-    let sql = "SELECT event, community, at, actor, action, object, detail, randomblob(16)
-        FROM audit_before ORDER BY id";
-    let before = sqlx::query(sql).fetch_all(&mut *db).await.map_err(failure)?;
+    let before = sqlx::query(BEFORE).fetch_all(&mut *db).await.map_err(failure)?;
     let mut head = head(db).await?;
-    let mut lines = Vec::with_capacity(before.len());
-    for row in &before {
-        let (actor, detail) = actor_of_before(row.get(3), row.get(6));
-        let line = AuditRow {
-            event: Some(EventId(row.get(0))),
-            community: Some(CommunityId(row.get(1))),
-            at: row.get(2),
-            actor,
-            by: None,
-            about: None,
-            action: row.get(4),
-            object: row.get(5),
-            detail,
-            salt: row.get::<Vec<u8>, _>(7).try_into().unwrap_or_default(),
-        };
-        lines.push(link(&mut head, &line));
+    let lines: Vec<_> = before.iter().map(|row| link(&mut head, &line_of_before(row))).collect();
+    write(db, &lines).await?;
+    let dropped = sqlx::query("DROP TABLE audit_before").execute(db).await;
+    dropped.map(drop).map_err(failure)
+}
+
+/// Writes links.
+pub async fn write(db: &mut Db, lines: &[ChainRow]) -> Result<(), StoreError> {
+    let lines = serde_json::to_string(lines).map_err(|e| StoreError::Data(e.to_string()))?;
+    let written = sqlx::query(AUDIT).bind(kept_json(lines)).execute(db).await;
+    written.map(drop).map_err(failure)
+}
+
+fn line_of_before(row: &DbRow) -> AuditRow {
+    let (actor, detail) = actor_of_before(row.get(3), row.get(6));
+    AuditRow {
+        event: Some(EventId(row.get(0))),
+        community: Some(CommunityId(row.get(1))),
+        at: row.get(2),
+        actor,
+        by: None,
+        about: None,
+        action: row.get(4),
+        object: row.get(5),
+        detail,
+        salt: row.get::<Vec<u8>, _>(7).try_into().unwrap_or_default(),
     }
-    let lines = serde_json::to_string(&lines).map_err(|e| StoreError::Data(e.to_string()))?;
-    let mut transaction = db.begin_with("BEGIN IMMEDIATE").await.map_err(failure)?;
-    sqlx::query(AUDIT).bind(lines).execute(&mut *transaction).await.map_err(failure)?;
-    sqlx::query("DROP TABLE audit_before").execute(&mut *transaction).await.map_err(failure)?;
-    transaction.commit().await.map_err(failure)
 }
 
 /// A script with its revision stays what it is; anything else was a name, which can be erased in the
@@ -124,18 +133,12 @@ type Cells<'a> = (
 );
 
 /// Walks the whole chain.
-pub(super) async fn verify(
-    db: &mut SqliteConnection,
-    known: Option<Head>,
-) -> Result<ChainReport, StoreError> {
+pub async fn verify(db: &mut Db, known: Option<Head>) -> Result<ChainReport, StoreError> {
     let mut walk = Walk::new(known);
-    let sql =
-        "SELECT json_group_array(json_array(n, at, actor, action, digest, hash, salt, payload))
-        FROM (SELECT * FROM audit WHERE n > $1 ORDER BY n LIMIT $2)";
     let mut last = i64::MIN;
     loop {
         // By force anything can stand in a column, also what is no text: that is read line by line.
-        let page = sqlx::query(sql).bind(last).bind(TOGETHER).fetch_one(&mut *db).await;
+        let page = sqlx::query(AUDIT_PAGE).bind(last).bind(TOGETHER).fetch_one(&mut *db).await;
         let page = page.ok().and_then(|row| row.try_get::<String, _>(0).ok());
         let lines = page.as_deref().and_then(|page| serde_json::from_str::<Vec<Cells>>(page).ok());
         let Some(lines) = lines else {
@@ -157,7 +160,7 @@ pub(super) async fn verify(
 }
 
 /// The rest of the chain, whatever stands in it.
-async fn slowly(db: &mut SqliteConnection, walk: &mut Walk, last: i64) -> Result<(), StoreError> {
+async fn slowly(db: &mut Db, walk: &mut Walk, last: i64) -> Result<(), StoreError> {
     let sql = "SELECT n, at, actor, action, digest, hash, salt, payload FROM audit
         WHERE n > $1 ORDER BY n";
     let mut rows = sqlx::query(sql).bind(last).fetch(db);
@@ -182,13 +185,10 @@ async fn slowly(db: &mut SqliteConnection, walk: &mut Walk, last: i64) -> Result
 }
 
 /// The latest lines, the last one first.
-pub(super) async fn last(
-    db: &mut SqliteConnection,
-    take: i64,
-) -> Result<Vec<AuditLine>, StoreError> {
+pub async fn last(db: &mut Db, take: i64) -> Result<Vec<AuditLine>, StoreError> {
     let sql = "SELECT n, at, actor, action, payload FROM audit ORDER BY n DESC LIMIT $1";
     let rows = sqlx::query(sql).bind(take).fetch_all(db).await.map_err(failure)?;
-    let line = |row: &sqlx::sqlite::SqliteRow| AuditLine {
+    let line = |row: &DbRow| AuditLine {
         n: row.get(0),
         at: row.get(1),
         actor: row.get(2),

@@ -4,41 +4,40 @@ use std::collections::HashMap;
 use std::sync::{PoisonError, RwLock};
 
 use sqlx::Row;
-use sqlx::sqlite::SqliteConnection;
 
-use super::failure;
+use super::{Db, DbRow, failure};
 use crate::id::Ref;
 use crate::store::StoreError;
 
 /// Numbers of accounts, as the table `bot_account` has them.
 #[derive(Default)]
-pub(super) struct BotAccounts {
+pub struct BotAccounts {
     numbers: RwLock<HashMap<Ref, i64>>,
 }
 
 impl BotAccounts {
     /// What the database knows.
-    pub(super) async fn load(connection: &mut SqliteConnection) -> Result<Self, StoreError> {
+    pub async fn load(connection: &mut Db) -> Result<Self, StoreError> {
         let rows = sqlx::query("SELECT ref, id FROM bot_account").fetch_all(connection).await;
-        let pair = |row: &sqlx::sqlite::SqliteRow| Some((Ref::parse(row.get(0))?, row.get(1)));
+        let pair = |row: &DbRow| Some((Ref::parse(row.get(0))?, row.get(1)));
         let numbers = rows.map_err(failure)?.iter().filter_map(pair).collect();
         Ok(Self { numbers: RwLock::new(numbers) })
     }
 
     /// The number of an account; `None` where no event of it was ever committed.
-    pub(super) fn known(&self, account: &Ref) -> Option<i64> {
+    pub fn known(&self, account: &Ref) -> Option<i64> {
         self.numbers.read().unwrap_or_else(PoisonError::into_inner).get(account).copied()
     }
 
     /// The number of an account that [`Self::learn`] has seen.
-    pub(super) fn number(&self, account: &Ref) -> i64 {
+    pub fn number(&self, account: &Ref) -> i64 {
         self.known(account).unwrap_or_default()
     }
 
     /// Gives numbers to accounts that have none, at once and for good.
-    pub(super) async fn learn<'a>(
+    pub async fn learn<'a>(
         &self,
-        connection: &mut SqliteConnection,
+        connection: &mut Db,
         accounts: impl Iterator<Item = &'a Ref>,
     ) -> Result<(), StoreError> {
         let mut last: Option<&Ref> = None;
@@ -47,7 +46,8 @@ impl BotAccounts {
                 last = Some(account);
                 continue;
             }
-            let sql = "INSERT INTO bot_account(ref) VALUES($1) RETURNING id";
+            let sql = "INSERT INTO bot_account(ref) VALUES($1)
+                ON CONFLICT(ref) DO UPDATE SET ref = excluded.ref RETURNING id";
             let row = sqlx::query(sql).bind(account.as_str().to_owned());
             let number = row.fetch_one(&mut *connection).await.map_err(failure)?.get(0);
             let mut numbers = self.numbers.write().unwrap_or_else(PoisonError::into_inner);

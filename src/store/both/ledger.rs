@@ -1,12 +1,11 @@
 //! The ledger in the database beside its accounts: lots, caps, budgets, single transfers, movements,
 //! frozen ledgers, and rows for people.
 
-use serde_json::Value;
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
-use sqlx::{Column as _, Row as _, TypeInfo as _, ValueRef as _};
+use sqlx::Row as _;
 
-use super::failure;
+use super::object::object;
 use super::read::{Result, all, tuples};
+use super::{Db, DbRow, failure, kept};
 use crate::clock::TimeMs;
 use crate::id::{CommunityId, PersonId, TransferId};
 use crate::ledger::{AccountKey, QUOTA_DAYS};
@@ -14,28 +13,19 @@ use crate::store::{FreezeRow, LedgerDump, PointsEntry, StoreError, StoredTransfe
 
 const DAY_MS: i64 = 24 * 3_600_000;
 
-pub(super) async fn lots(
-    db: &mut SqliteConnection,
-    id: CommunityId,
-) -> Result<Vec<(i64, i64, i64)>> {
+pub async fn lots(db: &mut Db, id: CommunityId) -> Result<Vec<(i64, i64, i64)>> {
     let sql = "SELECT account, expires_at, amount FROM ledger_lot
         WHERE community = $1 AND amount > 0";
     tuples(db, sql, &[id.0]).await
 }
 
-pub(super) async fn quotas(
-    db: &mut SqliteConnection,
-    id: CommunityId,
-) -> Result<Vec<(i64, String, i64, i64)>> {
+pub async fn quotas(db: &mut Db, id: CommunityId) -> Result<Vec<(i64, String, i64, i64)>> {
     let sql = "SELECT day, kind, owner, amount FROM ledger_quota WHERE community = $1
         AND day >= (SELECT max(day) FROM ledger_quota WHERE community = $1) - $2";
     tuples(db, sql, &[id.0, QUOTA_DAYS]).await
 }
 
-pub(super) async fn campaigns(
-    db: &mut SqliteConnection,
-    id: CommunityId,
-) -> Result<Vec<(i64, String)>> {
+pub async fn campaigns(db: &mut Db, id: CommunityId) -> Result<Vec<(i64, String)>> {
     tuples(db, "SELECT n, name FROM campaign WHERE community = $1", &[id.0]).await
 }
 
@@ -46,15 +36,15 @@ const TRANSFER: &str =
     FROM ledger_transfer t JOIN ledger_account d ON d.id = t.debit
       JOIN ledger_account c ON c.id = t.credit WHERE t.community = $1";
 
-pub(super) async fn transfer(
-    db: &mut SqliteConnection,
+pub async fn transfer(
+    db: &mut Db,
     community: CommunityId,
     by: &TransferBy,
 ) -> Result<Option<StoredTransfer>> {
     let found = match by {
         TransferBy::Key(key) => {
             let sql = sqlx::AssertSqlSafe(format!("{TRANSFER} AND t.key = $2"));
-            sqlx::query(sql).bind(community.0).bind(key).fetch_optional(db).await
+            sqlx::query(sql).bind(community.0).bind(kept(key.clone())).fetch_optional(db).await
         }
         TransferBy::Id(id) => {
             let sql = sqlx::AssertSqlSafe(format!("{TRANSFER} AND t.id = $2"));
@@ -79,10 +69,10 @@ pub(super) async fn transfer(
     }))
 }
 
-/// What was set aside for is what it is settled for. What is set aside counts until it is settled or given back, so that the lines sum to what can be
-/// spent.
-pub(super) async fn points_log(
-    db: &mut SqliteConnection,
+/// What was set aside for is what it is settled for. What is set aside counts until it is settled or
+/// given back, so that the lines sum to what can be spent.
+pub async fn points_log(
+    db: &mut Db,
     community: CommunityId,
     person: PersonId,
     skip: i64,
@@ -101,7 +91,7 @@ pub(super) async fn points_log(
           UNION SELECT id FROM ledger_transfer WHERE credit = (SELECT id FROM mine)
             AND kind IN('post','post_pending'))
         ORDER BY t.id DESC LIMIT $4 OFFSET $3";
-    let entry = |row: &SqliteRow| PointsEntry {
+    let entry = |row: &DbRow| PointsEntry {
         id: TransferId(row.get(0)),
         at: row.get(1),
         delta: row.get(2),
@@ -115,22 +105,22 @@ pub(super) async fn points_log(
     Ok(all(db, sql, &[community.0, person.0, skip, take]).await?.iter().map(entry).collect())
 }
 
-pub(super) async fn freeze(db: &mut SqliteConnection, row: &FreezeRow) -> Result<()> {
+pub async fn freeze(db: &mut Db, row: &FreezeRow) -> Result<()> {
     let sql = "INSERT INTO ledger_freeze(community, at, reason) VALUES($1, $2, $3)
         ON CONFLICT DO NOTHING";
-    let query = sqlx::query(sql).bind(row.community.0).bind(row.at).bind(&row.reason);
+    let query = sqlx::query(sql).bind(row.community.0).bind(row.at).bind(kept(row.reason.clone()));
     query.execute(db).await.map(drop).map_err(failure)
 }
 
-pub(super) async fn thaw(db: &mut SqliteConnection, community: CommunityId) -> Result<bool> {
+pub async fn thaw(db: &mut Db, community: CommunityId) -> Result<bool> {
     let sql = "DELETE FROM ledger_freeze WHERE community = $1";
     let done = sqlx::query(sql).bind(community.0).execute(db).await.map_err(failure)?;
     Ok(done.rows_affected() > 0)
 }
 
-pub(super) async fn frozen(db: &mut SqliteConnection) -> Result<Vec<FreezeRow>> {
+pub async fn frozen(db: &mut Db) -> Result<Vec<FreezeRow>> {
     let sql = "SELECT community, at, reason FROM ledger_freeze ORDER BY community";
-    let row = |row: &SqliteRow| FreezeRow {
+    let row = |row: &DbRow| FreezeRow {
         community: CommunityId(row.get(0)),
         at: row.get(1),
         reason: row.get(2),
@@ -139,7 +129,7 @@ pub(super) async fn frozen(db: &mut SqliteConnection) -> Result<Vec<FreezeRow>> 
 }
 
 /// Counts of days that nobody asks for any more.
-pub(super) async fn forget(db: &mut SqliteConnection, before: TimeMs) -> Result<u64> {
+pub async fn forget(db: &mut Db, before: TimeMs) -> Result<u64> {
     let sql = "DELETE FROM ledger_quota WHERE day < $1";
     let done = sqlx::query(sql).bind(before / DAY_MS - 1).execute(db).await.map_err(failure)?;
     Ok(done.rows_affected())
@@ -164,29 +154,11 @@ const TABLES: [(&str, &str); 8] = [
     ),
 ];
 
-pub(super) async fn dump(
-    db: &mut SqliteConnection,
-    community: CommunityId,
-    take: i64,
-) -> Result<LedgerDump> {
+pub async fn dump(db: &mut Db, community: CommunityId, take: i64) -> Result<LedgerDump> {
     let mut dump = LedgerDump::default();
     for (table, sql) in TABLES {
         let rows = all(db, sql, &[community.0, take]).await?;
         dump.tables.push((table.to_owned(), rows.iter().map(object).collect()));
     }
     Ok(dump)
-}
-
-/// A row as a JSON object.
-fn object(row: &SqliteRow) -> Value {
-    let cell = |column: &sqlx::sqlite::SqliteColumn| {
-        let at = column.ordinal();
-        let value = match row.try_get_raw(at) {
-            Ok(raw) if raw.is_null() => Value::Null,
-            Ok(raw) if raw.type_info().name() == "INTEGER" => row.get::<i64, _>(at).into(),
-            _ => row.try_get::<String, _>(at).map_or(Value::Null, Value::from),
-        };
-        (column.name().to_owned(), value)
-    };
-    Value::Object(row.columns().iter().map(cell).collect())
 }

@@ -1,19 +1,20 @@
 //! How long what is kept: what is older than it may be is forgotten. docs/privacy.md says why.
 
-use sqlx::sqlite::SqliteConnection;
-use sqlx::{Connection as _, Row as _};
+use sqlx::Row as _;
 
-use super::{begin, failure};
+use super::{Db, failure, ledger, news};
 use crate::clock::TimeMs;
 use crate::store::{Old, StoreError};
 
+/// What was posted is known for so long beyond everything else, ms: a year.
+const POSTED_KEPT_MS: i64 = 365 * 24 * 3_600_000;
+
 /// Forgets what is older than it may be. Events are numbered in the order in which they were
 /// received, so that a time is a number.
-pub(super) async fn housekeep(db: &mut SqliteConnection, old: &Old) -> Result<u64, StoreError> {
+pub async fn housekeep(db: &mut Db, old: &Old) -> Result<u64, StoreError> {
     let texts = first_event_since(db, old.texts).await?;
     let bodies = first_event_since(db, old.bodies).await?;
     let keys = first_event_since(db, old.keys).await?;
-    let mut transaction = db.begin_with(begin()).await.map_err(failure)?;
     let mut touched = 0;
     // A number stands for a time only as long as the clock went right: the row itself has the last
     // word, by the clock of its platform too.
@@ -64,26 +65,24 @@ pub(super) async fn housekeep(db: &mut SqliteConnection, old: &Old) -> Result<u6
             old.keys,
         ),
     ] {
-        let done = sqlx::query(sql).bind(before).bind(time).execute(&mut *transaction).await;
+        let done = sqlx::query(sql).bind(before).bind(time).execute(&mut *db).await;
         touched += done.map_err(failure)?.rows_affected();
     }
-    transaction.commit().await.map_err(failure)?;
-    Ok(touched)
+    let posted_before = old.texts.min(old.keys) - POSTED_KEPT_MS;
+    touched += ledger::forget(db, old.keys).await?;
+    Ok(touched + news::forget(db, old.keys, posted_before).await?)
 }
 
 /// The number of the first event that was received at or after a time; one beyond the last where
 /// there is none.
-async fn first_event_since(
-    connection: &mut SqliteConnection,
-    since: TimeMs,
-) -> Result<i64, StoreError> {
+async fn first_event_since(db: &mut Db, since: TimeMs) -> Result<i64, StoreError> {
     let ends = "SELECT coalesce(min(id), 1), coalesce(max(id), 0) + 1 FROM event";
-    let row = sqlx::query(ends).fetch_one(&mut *connection).await.map_err(failure)?;
+    let row = sqlx::query(ends).fetch_one(&mut *db).await.map_err(failure)?;
     let (mut low, mut high): (i64, i64) = (row.get(0), row.get(1));
     while low < high {
         let middle = low + (high - low) / 2;
         let sql = "SELECT received_at FROM event WHERE id >= $1 ORDER BY id LIMIT 1";
-        let found = sqlx::query(sql).bind(middle).fetch_optional(&mut *connection).await;
+        let found = sqlx::query(sql).bind(middle).fetch_optional(&mut *db).await;
         let is_before = found.map_err(failure)?.is_some_and(|row| row.get::<i64, _>(0) < since);
         if is_before {
             low = middle + 1;

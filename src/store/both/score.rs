@@ -4,12 +4,11 @@
 use std::collections::HashMap;
 
 use futures_util::TryStreamExt as _;
-use serde::Serialize;
 use sqlx::Row as _;
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
-use super::failure;
 use super::read::{Result, all};
+use super::sql::DONE;
+use super::{Db, DbRow, failure};
 use crate::community::score::{Day, Facts, Kind, REVIEWS_KEPT, replay};
 use crate::id::{CommunityId, EventId, PersonId};
 use crate::store::{CoreFanRow, FanReviewRow, RelationRow, ScoreEntryRow, ScoreRow, StoreError};
@@ -17,9 +16,9 @@ use crate::store::{CoreFanRow, FanReviewRow, RelationRow, ScoreEntryRow, ScoreRo
 /// Sentences about scores that are not their log; more say nothing new.
 const BROKEN_MAX: usize = 100;
 
-pub(super) async fn values(db: &mut SqliteConnection, id: CommunityId) -> Result<Vec<ScoreRow>> {
+pub async fn values(db: &mut Db, id: CommunityId) -> Result<Vec<ScoreRow>> {
     let sql = "SELECT person, score, day, days, added FROM member_score WHERE community = $1";
-    let row = |row: &SqliteRow| ScoreRow {
+    let row = |row: &DbRow| ScoreRow {
         community: id,
         person: PersonId(row.get(0)),
         score: row.get(1),
@@ -30,15 +29,12 @@ pub(super) async fn values(db: &mut SqliteConnection, id: CommunityId) -> Result
     Ok(all(db, sql, &[id.0]).await?.iter().map(row).collect())
 }
 
-pub(super) async fn relations(
-    db: &mut SqliteConnection,
-    id: CommunityId,
-) -> Result<Vec<RelationRow>> {
-    let sql = "WITH latest(day) AS (SELECT max(max(replied, liked)) FROM relation
+pub async fn relations(db: &mut Db, id: CommunityId) -> Result<Vec<RelationRow>> {
+    let sql = "WITH latest(day) AS (SELECT max(CASE WHEN replied > liked THEN replied ELSE liked END) FROM relation
           WHERE community = $1)
         SELECT person, source, replied, liked FROM relation, latest
         WHERE community = $1 AND (replied = latest.day OR liked = latest.day)";
-    let row = |row: &SqliteRow| RelationRow {
+    let row = |row: &DbRow| RelationRow {
         community: id,
         person: PersonId(row.get(0)),
         source: PersonId(row.get(1)),
@@ -48,30 +44,24 @@ pub(super) async fn relations(
     Ok(all(db, sql, &[id.0]).await?.iter().map(row).collect())
 }
 
-pub(super) async fn core_fans(
-    db: &mut SqliteConnection,
-    id: CommunityId,
-) -> Result<Vec<CoreFanRow>> {
+pub async fn core_fans(db: &mut Db, id: CommunityId) -> Result<Vec<CoreFanRow>> {
     let sql = "SELECT person, since, above, below, grace_until FROM core_fan
         WHERE community = $1 AND (since IS NOT NULL OR above > 0)";
-    let row = |row: &SqliteRow| CoreFanRow {
+    let row = |row: &DbRow| CoreFanRow {
         community: id,
         person: PersonId(row.get(0)),
         since: row.get(1),
-        above: row.get(2),
-        below: row.get(3),
+        above: row.get::<i64, _>(2).clamp(0, 255) as u8,
+        below: row.get::<i64, _>(3).clamp(0, 255) as u8,
         grace_until: row.get(4),
     };
     Ok(all(db, sql, &[id.0]).await?.iter().map(row).collect())
 }
 
-pub(super) async fn reviews(
-    db: &mut SqliteConnection,
-    id: CommunityId,
-) -> Result<Vec<FanReviewRow>> {
+pub async fn reviews(db: &mut Db, id: CommunityId) -> Result<Vec<FanReviewRow>> {
     let sql = "SELECT week, version, event, at, eligible, eligible_core, active, active_core,
           entered, gone, moved FROM fan_review WHERE community = $1 ORDER BY week DESC LIMIT $2";
-    let row = |row: &SqliteRow| FanReviewRow {
+    let row = |row: &DbRow| FanReviewRow {
         community: id,
         week: row.get(0),
         version: row.get(1),
@@ -88,17 +78,14 @@ pub(super) async fn reviews(
     Ok(all(db, sql, &[id.0, REVIEWS_KEPT as i64]).await?.iter().rev().map(row).collect())
 }
 
-pub(super) async fn facts(db: &mut SqliteConnection, id: CommunityId, since: Day) -> Result<Facts> {
+pub async fn facts(db: &mut Db, id: CommunityId, since: Day) -> Result<Facts> {
     let people = "SELECT person, count(*) FROM relation
-        WHERE community = $1 AND max(replied, liked) >= $2 GROUP BY person";
-    let done = "SELECT person, kind, count(*) FROM score_log INDEXED BY score_log_done
-        WHERE community = $1 AND day >= $2
-          AND kind IN('answer','proposal','host','order','invite') GROUP BY person, kind";
+        WHERE community = $1 AND (replied >= $2 OR liked >= $2) GROUP BY person";
     let mut facts = Facts::default();
     for row in all(db, people, &[id.0, since]).await? {
         facts.people.insert(PersonId(row.get(0)), row.get(1));
     }
-    for row in all(db, done, &[id.0, since]).await? {
+    for row in all(db, DONE, &[id.0, since]).await? {
         let of = facts.contributions.entry(PersonId(row.get(0))).or_default();
         if let Some(kind) = Kind::parse(row.get(1)) {
             of.add(kind, row.get(2));
@@ -107,8 +94,8 @@ pub(super) async fn facts(db: &mut SqliteConnection, id: CommunityId, since: Day
     Ok(facts)
 }
 
-pub(super) async fn log(
-    db: &mut SqliteConnection,
+pub async fn log(
+    db: &mut Db,
     community: CommunityId,
     person: PersonId,
     take: i64,
@@ -116,7 +103,7 @@ pub(super) async fn log(
     let sql = "SELECT day, kind, event, n, weight, source, reason FROM score_log
         WHERE community = $1 AND person = $2
         ORDER BY day DESC, kind DESC, event DESC, n DESC LIMIT $3";
-    let row = |row: &SqliteRow| {
+    let row = |row: &DbRow| {
         Some(ScoreEntryRow {
             community,
             person,
@@ -132,30 +119,11 @@ pub(super) async fn log(
     Ok(all(db, sql, &[community.0, person.0, take]).await?.iter().filter_map(row).collect())
 }
 
-/// Cells of a line of the log, in the order of its statement.
-pub(super) fn entry_cells(row: &ScoreEntryRow) -> impl Serialize + '_ {
-    (
-        row.community,
-        row.person,
-        row.day,
-        row.kind.as_str(),
-        row.event,
-        row.n,
-        row.weight,
-        row.source,
-        &row.reason,
-    )
-}
-
 /// L12: every score is the sum of its log, and no log is without a score. How many were checked.
-pub(super) async fn verify(
-    db: &mut SqliteConnection,
-    id: CommunityId,
-    broken: &mut Vec<String>,
-) -> Result<i64> {
+pub async fn verify(db: &mut Db, id: CommunityId, broken: &mut Vec<String>) -> Result<i64> {
     type Key = (i64, i64);
     let mut logs: HashMap<Key, Vec<(Day, i64)>> = HashMap::new();
-    let sql = "SELECT community, person, day, sum(weight) FROM score_log WHERE community = $1
+    let sql = "SELECT community, person, day, CAST(sum(weight) AS BIGINT) FROM score_log WHERE community = $1
         GROUP BY community, person, day ORDER BY community, person, day";
     let mut checked = 0;
     let values = "SELECT community, person, score, day FROM member_score WHERE community = $1";

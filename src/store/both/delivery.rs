@@ -1,31 +1,20 @@
 //! Deliveries that are looked for afterwards, and what somebody decided about them.
 
 use sqlx::Row;
-use sqlx::sqlite::SqliteConnection;
 
-use super::failure;
 use super::read::{DELIVERY_COLUMNS, delivery};
+use super::sql::{AMONG_IDS, AMONG_KEYS, DECIDE};
+use super::{Db, failure, kept_json};
 use crate::clock::TimeMs;
 use crate::effect::{Delivery, DeliveryState};
 use crate::store::{DecisionRow, DeliveryCount, DeliveryQuery, StoreError, Which};
 
 type Result<T> = std::result::Result<T, StoreError>;
 
-/// Decisions come as JSON, in a commit or by themselves.
-pub(super) const DECIDE: &str = "UPDATE delivery SET state = v.value->>'state',
-    reason = v.value->>'reason', attempts = 0,
-    expires_at = coalesce(v.value->>'expires_at', delivery.expires_at)
-  FROM json_each(?) v WHERE delivery.id = v.value->>'delivery' AND delivery.state = 'unknown'";
-
-pub(super) async fn find(
-    db: &mut SqliteConnection,
-    query: &DeliveryQuery,
-) -> Result<Vec<Delivery>> {
+pub async fn find(db: &mut Db, query: &DeliveryQuery) -> Result<Vec<Delivery>> {
     let (list, condition) = match &query.which {
-        Which::Keys(keys) => {
-            (serde_json::to_string(keys), "key IN (SELECT value FROM json_each($1))")
-        }
-        Which::Ids(ids) => (serde_json::to_string(ids), "id IN (SELECT value FROM json_each($1))"),
+        Which::Keys(keys) => (serde_json::to_string(keys), AMONG_KEYS),
+        Which::Ids(ids) => (serde_json::to_string(ids), AMONG_IDS),
         Which::State(state) => (Ok(String::new()), standing(*state)),
     };
     let list = list.map_err(|error| StoreError::Data(error.to_string()))?;
@@ -34,7 +23,7 @@ pub(super) async fn find(
         AND ($3 IS NULL OR community = $3) ORDER BY id DESC LIMIT $4"
     );
     let found = sqlx::query(sqlx::AssertSqlSafe(sql))
-        .bind(list)
+        .bind(kept_json(list))
         .bind(query.since)
         .bind(query.community.map(|community| community.0))
         .bind(query.take)
@@ -55,15 +44,15 @@ fn standing(state: DeliveryState) -> &'static str {
     }
 }
 
-pub(super) async fn count(db: &mut SqliteConnection, since: TimeMs) -> Result<Vec<DeliveryCount>> {
+pub async fn count(db: &mut Db, since: TimeMs) -> Result<Vec<DeliveryCount>> {
     let sql = "SELECT not_before / 900000, state, count(*) FROM delivery WHERE not_before >= $1
         GROUP BY 1, 2 ORDER BY 1, 2";
     let rows = sqlx::query(sql).bind(since).fetch_all(db).await.map_err(failure)?;
     Ok(rows.iter().map(|row| (row.get(0), row.get(1), row.get(2))).collect())
 }
 
-pub(super) async fn decide(db: &mut SqliteConnection, decisions: &[DecisionRow]) -> Result<u64> {
+pub async fn decide(db: &mut Db, decisions: &[DecisionRow]) -> Result<u64> {
     let rows = serde_json::to_string(decisions).map_err(|e| StoreError::Data(e.to_string()))?;
-    let done = sqlx::query(DECIDE).bind(rows).execute(db).await.map_err(failure)?;
+    let done = sqlx::query(DECIDE).bind(kept_json(rows)).execute(db).await.map_err(failure)?;
     Ok(done.rows_affected())
 }

@@ -1,13 +1,13 @@
-//! Is every invariant of the ledger true in this file? The numbers are those of ARCHITECTURE.md.
+//! Is every invariant of the ledger true in this database? The numbers are those of ARCHITECTURE.md.
 
 use std::collections::HashMap;
 
 use futures_util::TryStreamExt as _;
 use sqlx::Row;
-use sqlx::sqlite::SqliteConnection;
 
-use super::failure;
 use super::read::{Result, all, tuples};
+use super::sql::{FILE_CHECKS, MOVED};
+use super::{Db, failure};
 use crate::clock::TimeMs;
 use crate::id::CommunityId;
 use crate::ledger::Lots;
@@ -52,12 +52,12 @@ const CHECKS: &[&str] = &[
      FROM packet p LEFT JOIN packet_share s ON s.packet = p.id WHERE p.community = $1
      GROUP BY p.id HAVING coalesce(sum(s.amount), 0) <> p.total OR count(s.n) <> p.count",
     "SELECT 'L4: packet ' || p.id || ' has ' || coalesce(a.credits - a.debits, 0)
-       || ' in escrow instead of ' || sum(iif(s.person IS NULL, s.amount, 0))
+       || ' in escrow instead of ' || sum(CASE WHEN s.person IS NULL THEN s.amount ELSE 0 END)
      FROM packet p JOIN packet_share s ON s.packet = p.id
      LEFT JOIN ledger_account a ON a.community = p.community AND a.kind = 'escrow' AND a.owner = p.id
      WHERE p.community = $1 AND p.state = 'open'
-     GROUP BY p.id
-     HAVING coalesce(a.credits - a.debits, 0) <> sum(iif(s.person IS NULL, s.amount, 0))",
+     GROUP BY p.id, a.id
+     HAVING coalesce(a.credits - a.debits, 0) <> sum(CASE WHEN s.person IS NULL THEN s.amount ELSE 0 END)",
     "SELECT 'L4: share ' || s.n || ' of packet ' || s.packet || ' was taken but not paid'
      FROM packet_share s JOIN packet p ON p.id = s.packet
      WHERE p.community = $1 AND s.person IS NOT NULL AND NOT EXISTS(SELECT 1 FROM ledger_transfer t
@@ -111,7 +111,7 @@ const CHECKS: &[&str] = &[
      FROM said s LEFT JOIN ledger_quota q ON q.community = $1 AND q.day = s.day
        AND q.kind = s.kind AND q.owner = s.owner
      WHERE s.amount <> coalesce(q.amount, 0)
-       AND s.day >= (SELECT coalesce(min(day), 0) FROM ledger_quota WHERE community = $1)",
+       AND s.day >= (SELECT min(day) FROM ledger_quota WHERE community = $1)",
     // L13, with the lots below: a correction mirrors what it corrects.
     "SELECT 'L13: transfer ' || t.id || ' does not mirror ' || t.corrects || ', which it corrects'
      FROM ledger_transfer t LEFT JOIN ledger_transfer o ON o.id = t.corrects
@@ -119,16 +119,8 @@ const CHECKS: &[&str] = &[
        OR o.debit <> t.credit OR o.credit <> t.debit OR o.amount <> t.amount)",
 ];
 
-/// Of the file itself.
-const FILE: &[&str] = &[
-    "SELECT 'file: ' || integrity_check FROM pragma_integrity_check
-     WHERE integrity_check <> 'ok'",
-    "SELECT 'file: a row of ' || \"table\" || ' points to nothing in ' || parent
-     FROM pragma_foreign_key_check",
-];
-
 /// Checks everything.
-pub(super) async fn verify(db: &mut SqliteConnection) -> Result<Verification> {
+pub async fn verify(db: &mut Db) -> Result<Verification> {
     let mut result = Verification::default();
     // The ids in the rows too: what was broken by force may lie in no community that there is.
     let ids = "SELECT id FROM community UNION SELECT community FROM ledger_account
@@ -142,7 +134,7 @@ pub(super) async fn verify(db: &mut SqliteConnection) -> Result<Verification> {
         result.scores += audit.scores;
         result.broken.extend(audit.broken);
     }
-    for check in FILE {
+    for check in FILE_CHECKS {
         for row in all(db, check, &[]).await? {
             result.broken.push(row.get(0));
         }
@@ -151,14 +143,14 @@ pub(super) async fn verify(db: &mut SqliteConnection) -> Result<Verification> {
 }
 
 /// Checks one community, at one moment of the database.
-pub(super) async fn audit(db: &mut SqliteConnection, id: CommunityId) -> Result<LedgerAudit> {
+pub async fn audit(db: &mut Db, id: CommunityId) -> Result<LedgerAudit> {
     sqlx::query("SAVEPOINT audit").execute(&mut *db).await.map_err(failure)?;
     let audit = look(db, id).await;
     sqlx::query("RELEASE audit").execute(&mut *db).await.map_err(failure)?;
     audit
 }
 
-async fn look(db: &mut SqliteConnection, id: CommunityId) -> Result<LedgerAudit> {
+async fn look(db: &mut Db, id: CommunityId) -> Result<LedgerAudit> {
     let counts = "SELECT (SELECT count(*) FROM ledger_account WHERE community = $1),
         (SELECT count(*) FROM ledger_transfer WHERE community = $1),
         (SELECT count(*) FROM packet WHERE community = $1)";
@@ -182,7 +174,7 @@ async fn look(db: &mut SqliteConnection, id: CommunityId) -> Result<LedgerAudit>
 }
 
 /// L13: what expires is what the transfers say, the earliest first.
-async fn lots(db: &mut SqliteConnection, id: CommunityId, broken: &mut Vec<String>) -> Result<()> {
+async fn lots(db: &mut Db, id: CommunityId, broken: &mut Vec<String>) -> Result<()> {
     let first =
         "SELECT min(id) FROM ledger_transfer WHERE community = $1 AND expires_at IS NOT NULL";
     let row = sqlx::query(first).bind(id.0).fetch_one(&mut *db).await.map_err(failure)?;
@@ -191,9 +183,7 @@ async fn lots(db: &mut SqliteConnection, id: CommunityId, broken: &mut Vec<Strin
         let ends = "SELECT id FROM ledger_account WHERE community = $1 AND kind IN('mint','burn')";
         let ends = tuples::<(i64,)>(db, ends, &[id.0]).await?;
         // Before the first of them nothing expired.
-        let sql = "SELECT debit, credit, amount, expires_at, at FROM ledger_transfer NOT INDEXED
-            WHERE id >= $2 AND community = $1 AND kind IN('post','post_pending') ORDER BY id";
-        let mut rows = sqlx::query_as::<_, Moved>(sql).bind(id.0).bind(first).fetch(&mut *db);
+        let mut rows = sqlx::query_as::<_, Moved>(MOVED).bind(id.0).bind(first).fetch(&mut *db);
         while let Some(moved) = rows.try_next().await.map_err(failure)? {
             let is_end = ends.contains(&(moved.1,));
             replay(&mut said, moved, is_end);

@@ -4,7 +4,7 @@
 use crate::store::EventState;
 
 /// Kinds by code.
-pub(super) const KINDS: [&str; 19] = [
+const KINDS: [&str; 19] = [
     "message",
     "edited",
     "deleted",
@@ -75,7 +75,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_table_says_what_the_codes_mean() {
-        let store = super::super::Sqlite::in_memory().await.expect("a database");
+        let store = crate::store::sqlite::Sqlite::in_memory().await.expect("a database");
         let mut reader = store.reader().await;
         let rows = sqlx::query("SELECT word FROM event_kind ORDER BY code")
             .fetch_all(&mut *reader)

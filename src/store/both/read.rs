@@ -1,17 +1,16 @@
-//! Questions to the database.
+//! Questions to the database, in words that SQLite and PostgreSQL understand alike.
 
 use std::sync::Arc;
 
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
 use sqlx::{FromRow, Row};
 
 use super::accounts::BotAccounts;
-use super::commit::destination;
-use super::tally::Count;
-use super::{failure, ledger, restore, score};
+use super::sql::{KNOWN, PERSONS};
+use super::{Db, DbRow, failure, kept, kept_json, ledger, restore, score};
 use crate::community::score::Mark;
 use crate::effect::{Delivery, DeliveryState, Destination, Policy};
 use crate::id::{CommunityId, DeliveryId, EventId, GroupId, PersonId, Ref, ScriptName, TimerId};
+use crate::store::parts::destination;
 use crate::store::{
     CheckinRow, CommunityRow, CommunityRows, EventRow, EventState, GroupRow, MemberRow, NUMBERED,
     PacketRow, PacketRows, RuleVersionRow, ShareRow, Start, StateRow, StoreError, TimerRow,
@@ -22,9 +21,16 @@ use crate::value::Role;
 /// Packets that ended are kept in memory as long as somebody may still ask for them.
 const ENDED_PACKETS_KEPT: i64 = 20;
 
-pub(super) type Result<T> = std::result::Result<T, StoreError>;
+/// Half of a community is worse than none.
+const UNFINISHED: &str = "a copy into this database was not finished; empty it, and copy again";
 
-pub(super) async fn start(db: &mut SqliteConnection) -> Result<Start> {
+pub type Result<T> = std::result::Result<T, StoreError>;
+
+pub async fn start(db: &mut Db) -> Result<Start> {
+    let copying = "SELECT key FROM meta WHERE key = 'copying'";
+    if !all(db, copying, &[]).await?.is_empty() {
+        return Err(StoreError::Data(UNFINISHED.to_owned()));
+    }
     let mut start = Start::default();
     for row in all(db, "SELECT id, key FROM community ORDER BY id", &[]).await? {
         start.communities.push(CommunityRow { id: CommunityId(row.get(0)), key: row.get(1) });
@@ -68,7 +74,7 @@ const HIGHEST: [&str; 9] = [
     "SELECT coalesce(max(id), 0) FROM delivery",
 ];
 
-pub(super) async fn community(db: &mut SqliteConnection, id: CommunityId) -> Result<CommunityRows> {
+pub async fn community(db: &mut Db, id: CommunityId) -> Result<CommunityRows> {
     let key = &[id.0];
     let members = all(
         db,
@@ -126,7 +132,7 @@ pub(super) async fn community(db: &mut SqliteConnection, id: CommunityId) -> Res
     })
 }
 
-fn member(community: CommunityId, row: &SqliteRow) -> Result<MemberRow> {
+fn member(community: CommunityId, row: &DbRow) -> Result<MemberRow> {
     let role: String = row.get(4);
     let tags: String = row.get(12);
     Ok(MemberRow {
@@ -148,22 +154,12 @@ fn member(community: CommunityId, row: &SqliteRow) -> Result<MemberRow> {
     })
 }
 
-/// Adds counts that are not in their table yet.
-pub(super) fn count(members: &mut [MemberRow], behind: &[(PersonId, Count)]) {
-    for member in members {
-        if let Ok(at) = behind.binary_search_by_key(&member.person, |(person, _)| *person) {
-            member.messages = member.messages.max(behind[at].1.messages);
-            member.counted = member.counted.max(behind[at].1.counted);
-        }
-    }
-}
-
 const PACKET_COLUMNS: &str = "SELECT id, grp, sender, mode, total, count, wish, seed, commitment,
     created_at, opens_at, expires_at, state FROM packet WHERE community = $1 AND id IN
       (SELECT id FROM packet WHERE community = $1 AND state = 'open' UNION
-       SELECT id FROM (SELECT id FROM packet WHERE community = $1 ORDER BY id DESC LIMIT $2))";
+       SELECT id FROM (SELECT id FROM packet WHERE community = $1 ORDER BY id DESC LIMIT $2) latest)";
 
-async fn packets(db: &mut SqliteConnection, id: CommunityId) -> Result<Vec<PacketRows>> {
+async fn packets(db: &mut Db, id: CommunityId) -> Result<Vec<PacketRows>> {
     let mut packets = Vec::new();
     for row in all(db, PACKET_COLUMNS, &[id.0, ENDED_PACKETS_KEPT]).await? {
         let packet = packet_row(id, &row);
@@ -173,8 +169,8 @@ async fn packets(db: &mut SqliteConnection, id: CommunityId) -> Result<Vec<Packe
     Ok(packets)
 }
 
-pub(super) async fn packet(
-    db: &mut SqliteConnection,
+pub async fn packet(
+    db: &mut Db,
     community: CommunityId,
     packet: i64,
 ) -> Result<Option<PacketRows>> {
@@ -189,7 +185,7 @@ pub(super) async fn packet(
     Ok(Some(PacketRows { packet: packet_row(community, row), shares: shares(db, packet).await? }))
 }
 
-fn packet_row(community: CommunityId, row: &SqliteRow) -> PacketRow {
+fn packet_row(community: CommunityId, row: &DbRow) -> PacketRow {
     PacketRow {
         id: row.get(0),
         community,
@@ -208,7 +204,7 @@ fn packet_row(community: CommunityId, row: &SqliteRow) -> PacketRow {
     }
 }
 
-async fn shares(db: &mut SqliteConnection, packet: i64) -> Result<Vec<ShareRow>> {
+async fn shares(db: &mut Db, packet: i64) -> Result<Vec<ShareRow>> {
     let sql = "SELECT n, amount, person, taken_at FROM packet_share WHERE packet = $1 ORDER BY n";
     Ok(all(db, sql, &[packet])
         .await?
@@ -223,7 +219,7 @@ async fn shares(db: &mut SqliteConnection, packet: i64) -> Result<Vec<ShareRow>>
         .collect())
 }
 
-async fn checkins(db: &mut SqliteConnection, id: CommunityId) -> Result<Vec<CheckinRow>> {
+async fn checkins(db: &mut Db, id: CommunityId) -> Result<Vec<CheckinRow>> {
     let sql = "SELECT c.person, c.day, c.streak, c.ordinal FROM checkin c
         WHERE c.community = $1 AND c.day = (SELECT max(l.day) FROM checkin l
           WHERE l.community = c.community AND l.person = c.person)";
@@ -240,7 +236,7 @@ async fn checkins(db: &mut SqliteConnection, id: CommunityId) -> Result<Vec<Chec
         .collect())
 }
 
-async fn warnings(db: &mut SqliteConnection, id: CommunityId) -> Result<Vec<WarningRow>> {
+async fn warnings(db: &mut Db, id: CommunityId) -> Result<Vec<WarningRow>> {
     let sql = "SELECT person, event, n, reason, weight, script, at FROM warning
         WHERE community = $1";
     Ok(all(db, sql, &[id.0])
@@ -259,7 +255,7 @@ async fn warnings(db: &mut SqliteConnection, id: CommunityId) -> Result<Vec<Warn
         .collect())
 }
 
-async fn state(db: &mut SqliteConnection, id: CommunityId) -> Result<Vec<StateRow>> {
+async fn state(db: &mut Db, id: CommunityId) -> Result<Vec<StateRow>> {
     let sql = "SELECT script, scope, key, value FROM script_state WHERE community = $1";
     Ok(all(db, sql, &[id.0])
         .await?
@@ -274,7 +270,7 @@ async fn state(db: &mut SqliteConnection, id: CommunityId) -> Result<Vec<StateRo
         .collect())
 }
 
-async fn timers(db: &mut SqliteConnection, id: CommunityId) -> Result<Vec<TimerRow>> {
+async fn timers(db: &mut Db, id: CommunityId) -> Result<Vec<TimerRow>> {
     let sql = "SELECT id, grp, script, name, due, data FROM timer WHERE community = $1";
     Ok(all(db, sql, &[id.0])
         .await?
@@ -291,35 +287,25 @@ async fn timers(db: &mut SqliteConnection, id: CommunityId) -> Result<Vec<TimerR
         .collect())
 }
 
-pub(super) async fn known(
-    db: &mut SqliteConnection,
+pub async fn known(
+    db: &mut Db,
     accounts: &BotAccounts,
     keys: &[(Ref, Arc<str>)],
 ) -> Result<Vec<usize>> {
     let numbered: Vec<_> =
         keys.iter().map(|(account, key)| (accounts.known(account), key)).collect();
     let json = serde_json::to_string(&numbered).unwrap_or_default();
-    let sql = "SELECT k.key FROM json_each($1) k
-        WHERE EXISTS(SELECT 1 FROM event e WHERE e.account = k.value->>0 AND e.key = k.value->>1)";
-    let rows = sqlx::query(sql).bind(json).fetch_all(db).await.map_err(failure)?;
+    let rows = sqlx::query(KNOWN).bind(kept_json(json)).fetch_all(db).await.map_err(failure)?;
     Ok(rows.iter().map(|row| row.get::<i64, _>(0) as usize).collect())
 }
 
-pub(super) async fn persons(
-    db: &mut SqliteConnection,
-    accounts: &[Ref],
-) -> Result<Vec<Option<PersonId>>> {
+pub async fn persons(db: &mut Db, accounts: &[Ref]) -> Result<Vec<Option<PersonId>>> {
     let json = serde_json::to_string(accounts).unwrap_or_default();
-    let sql = "SELECT a.person FROM json_each($1) k LEFT JOIN account a ON a.ref = k.value
-        ORDER BY k.key";
-    let rows = sqlx::query(sql).bind(json).fetch_all(db).await.map_err(failure)?;
+    let rows = sqlx::query(PERSONS).bind(kept_json(json)).fetch_all(db).await.map_err(failure)?;
     Ok(rows.iter().map(|row| row.get::<Option<i64>, _>(0).map(PersonId)).collect())
 }
 
-pub(super) async fn communities_of(
-    db: &mut SqliteConnection,
-    person: PersonId,
-) -> Result<Vec<CommunityId>> {
+pub async fn communities_of(db: &mut Db, person: PersonId) -> Result<Vec<CommunityId>> {
     let sql = "SELECT community FROM member WHERE person = $1 AND left_at IS NULL ORDER BY 1";
     Ok(tuples::<(i64,)>(db, sql, &[person.0])
         .await?
@@ -328,48 +314,37 @@ pub(super) async fn communities_of(
         .collect())
 }
 
-pub(super) async fn slot_of(
-    db: &mut SqliteConnection,
-    to: &Destination,
-    message: &str,
-) -> Result<Option<String>> {
+pub async fn slot_of(db: &mut Db, to: &Destination, message: &str) -> Result<Option<String>> {
     let sql = "SELECT slot FROM delivery WHERE dest = $1 AND platform_id = $2
         AND slot IS NOT NULL ORDER BY id DESC LIMIT 1";
     one(db, sql, to, message).await
 }
 
-pub(super) async fn message_in(
-    db: &mut SqliteConnection,
-    to: &Destination,
-    slot: &str,
-) -> Result<Option<String>> {
+pub async fn message_in(db: &mut Db, to: &Destination, slot: &str) -> Result<Option<String>> {
     let sql = "SELECT platform_id FROM delivery WHERE dest = $1 AND slot = $2
         AND platform_id IS NOT NULL ORDER BY id DESC LIMIT 1";
     one(db, sql, to, slot).await
 }
 
 async fn one(
-    db: &mut SqliteConnection,
+    db: &mut Db,
     sql: &'static str,
     to: &Destination,
     key: &str,
 ) -> Result<Option<String>> {
-    let found = sqlx::query(sql).bind(destination(to)).bind(key).fetch_optional(db).await;
+    let found =
+        sqlx::query(sql).bind(destination(to)).bind(kept(key.to_owned())).fetch_optional(db).await;
     Ok(found.map_err(failure)?.map(|row| row.get(0)))
 }
 
-pub(super) async fn waiting(
-    db: &mut SqliteConnection,
-    community: CommunityId,
-    take: i64,
-) -> Result<Vec<EventRow>> {
+pub async fn waiting(db: &mut Db, community: CommunityId, take: i64) -> Result<Vec<EventRow>> {
     let sql = "SELECT id, grp, person, key, at, received_at, seed, text, body
         FROM event WHERE community = $1 AND state = 1 ORDER BY id LIMIT $2";
     let rows = all(db, sql, &[community.0, take]).await?;
     rows.iter().map(|row| waiting_row(community, row)).collect()
 }
 
-fn waiting_row(community: CommunityId, row: &SqliteRow) -> Result<EventRow> {
+fn waiting_row(community: CommunityId, row: &DbRow) -> Result<EventRow> {
     let body: crate::event::Envelope = json(&row.get::<String, _>(8))?;
     Ok(EventRow {
         id: EventId(row.get(0)),
@@ -389,18 +364,18 @@ fn waiting_row(community: CommunityId, row: &SqliteRow) -> Result<EventRow> {
     })
 }
 
-pub(super) async fn open_deliveries(db: &mut SqliteConnection) -> Result<Vec<Delivery>> {
+pub async fn open_deliveries(db: &mut Db) -> Result<Vec<Delivery>> {
     let sql = format!("{DELIVERY_COLUMNS} WHERE state IN('queued','sending') ORDER BY id");
     let rows = sqlx::query(sqlx::AssertSqlSafe(sql)).fetch_all(db).await.map_err(failure)?;
     rows.iter().map(delivery).collect()
 }
 
 /// What [`delivery`] reads.
-pub(super) const DELIVERY_COLUMNS: &str = "SELECT id, key, event, community, script, account, dest,
+pub const DELIVERY_COLUMNS: &str = "SELECT id, key, event, community, script, account, dest,
     body, policy, state, reason, not_before, expires_at, attempts, platform_id FROM delivery";
 
 /// Keys begin with the time, so the last key of each account is at hand.
-pub(super) async fn last_heard(db: &mut SqliteConnection, platform: &str) -> Result<Option<i64>> {
+pub async fn last_heard(db: &mut Db, platform: &str) -> Result<Option<i64>> {
     let sql = "SELECT max((SELECT at FROM event WHERE account = bot_account.id
           ORDER BY key DESC LIMIT 1))
         FROM bot_account WHERE substr(ref, 1, length($1) + 1) = $1 || ':'";
@@ -408,7 +383,7 @@ pub(super) async fn last_heard(db: &mut SqliteConnection, platform: &str) -> Res
     Ok(found.map_err(failure)?.get(0))
 }
 
-pub(super) fn delivery(row: &SqliteRow) -> Result<Delivery> {
+pub fn delivery(row: &DbRow) -> Result<Delivery> {
     let dest: String = row.get(6);
     let policy: String = row.get(8);
     let state: String = row.get(9);
@@ -444,11 +419,7 @@ fn json<T: serde::de::DeserializeOwned>(text: &str) -> Result<T> {
     serde_json::from_str(text).map_err(|error| StoreError::Data(error.to_string()))
 }
 
-pub(super) async fn all(
-    db: &mut SqliteConnection,
-    sql: &'static str,
-    keys: &[i64],
-) -> Result<Vec<SqliteRow>> {
+pub async fn all(db: &mut Db, sql: &'static str, keys: &[i64]) -> Result<Vec<DbRow>> {
     let mut query = sqlx::query(sql);
     for key in keys {
         query = query.bind(*key);
@@ -456,13 +427,9 @@ pub(super) async fn all(
     query.fetch_all(db).await.map_err(failure)
 }
 
-pub(super) async fn tuples<T>(
-    db: &mut SqliteConnection,
-    sql: &'static str,
-    keys: &[i64],
-) -> Result<Vec<T>>
+pub async fn tuples<T>(db: &mut Db, sql: &'static str, keys: &[i64]) -> Result<Vec<T>>
 where
-    T: for<'r> FromRow<'r, SqliteRow> + Send + Unpin,
+    T: for<'r> FromRow<'r, DbRow> + Send + Unpin,
 {
     all(db, sql, keys).await?.iter().map(|row| T::from_row(row).map_err(failure)).collect()
 }

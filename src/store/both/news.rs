@@ -1,21 +1,21 @@
 //! What the newsroom keeps: sources and their items.
 
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
-use sqlx::{Connection, Row};
+use sqlx::Row;
 
-use super::{begin, failure};
+use super::sql::NEWS_ITEMS;
+use super::{Db, DbRow, failure, kept, kept_json};
 use crate::clock::TimeMs;
 use crate::id::{CommunityId, EventId};
 use crate::store::{NewsItemRow, NewsRows, NewsSourceRow, PostedRow, StoreError};
 
-pub(super) async fn load(db: &mut SqliteConnection) -> Result<NewsRows, StoreError> {
+pub async fn load(db: &mut Db) -> Result<NewsRows, StoreError> {
     let sql = "SELECT address, name, etag, modified, checked_at, ok_at, failures, error
         FROM news_source ORDER BY address";
     let sources = sqlx::query(sql).fetch_all(&mut *db).await.map_err(failure)?;
     let sql = "SELECT source, item, place, title, url, published_at, seen_at
         FROM news_item ORDER BY source, place, item";
     let items = sqlx::query(sql).fetch_all(db).await.map_err(failure)?;
-    let source = |row: &SqliteRow| NewsSourceRow {
+    let source = |row: &DbRow| NewsSourceRow {
         address: row.get(0),
         name: row.get(1),
         etag: row.get(2),
@@ -25,7 +25,7 @@ pub(super) async fn load(db: &mut SqliteConnection) -> Result<NewsRows, StoreErr
         failures: row.get(6),
         error: row.get(7),
     };
-    let item = |row: &SqliteRow| NewsItemRow {
+    let item = |row: &DbRow| NewsItemRow {
         source: row.get(0),
         item: row.get(1),
         place: row.get(2),
@@ -41,13 +41,10 @@ pub(super) async fn load(db: &mut SqliteConnection) -> Result<NewsRows, StoreErr
 }
 
 /// What a community has posted.
-pub(super) async fn posted(
-    db: &mut SqliteConnection,
-    community: CommunityId,
-) -> Result<Vec<PostedRow>, StoreError> {
+pub async fn posted(db: &mut Db, community: CommunityId) -> Result<Vec<PostedRow>, StoreError> {
     let sql = "SELECT item, title, event, at FROM news_posted WHERE community = $1";
     let rows = sqlx::query(sql).bind(community.0).fetch_all(db).await.map_err(failure)?;
-    let row = |row: &SqliteRow| PostedRow {
+    let row = |row: &DbRow| PostedRow {
         community,
         item: row.get(0),
         title: row.get(1),
@@ -62,39 +59,35 @@ const SOURCE: &str = "INSERT INTO news_source(address, name, etag, modified, che
   ON CONFLICT(address) DO UPDATE SET name = excluded.name, etag = excluded.etag,
     modified = excluded.modified, checked_at = excluded.checked_at, ok_at = excluded.ok_at,
     failures = excluded.failures, error = excluded.error";
-const ITEMS: &str = "INSERT INTO news_item(source, item, place, title, url, published_at, seen_at)
-  SELECT value->>'source', value->>'item', value->>'place', value->>'title', value->>'url',
-    value->>'published_at', value->>'seen_at' FROM json_each($1)";
 
-/// Keeps a source; its items are replaced as a whole, or stay as they are.
-pub(super) async fn keep(
-    db: &mut SqliteConnection,
+/// Keeps a source; its items are replaced as a whole, or stay as they are. In a transaction.
+pub async fn keep(
+    db: &mut Db,
     row: &NewsSourceRow,
     items: Option<&[NewsItemRow]>,
 ) -> Result<(), StoreError> {
-    let mut transaction = db.begin_with(begin()).await.map_err(failure)?;
     let source = sqlx::query(SOURCE)
         .bind(&row.address)
-        .bind(&row.name)
-        .bind(&row.etag)
-        .bind(&row.modified)
+        .bind(kept(row.name.clone()))
+        .bind(row.etag.clone().map(kept))
+        .bind(row.modified.clone().map(kept))
         .bind(row.checked_at)
         .bind(row.ok_at)
         .bind(row.failures)
-        .bind(&row.error);
-    source.execute(&mut *transaction).await.map_err(failure)?;
+        .bind(kept(row.error.clone()));
+    source.execute(&mut *db).await.map_err(failure)?;
     if let Some(items) = items {
         let items = serde_json::to_string(items).map_err(|e| StoreError::Data(e.to_string()))?;
         let gone = sqlx::query("DELETE FROM news_item WHERE source = $1").bind(&row.address);
-        gone.execute(&mut *transaction).await.map_err(failure)?;
-        sqlx::query(ITEMS).bind(items).execute(&mut *transaction).await.map_err(failure)?;
+        gone.execute(&mut *db).await.map_err(failure)?;
+        sqlx::query(NEWS_ITEMS).bind(kept_json(items)).execute(&mut *db).await.map_err(failure)?;
     }
-    transaction.commit().await.map_err(failure)
+    Ok(())
 }
 
 /// Forgets sources that nobody has asked since then, and what was posted long ago.
-pub(super) async fn forget(
-    db: &mut SqliteConnection,
+pub async fn forget(
+    db: &mut Db,
     sources_before: TimeMs,
     posted_before: TimeMs,
 ) -> Result<u64, StoreError> {

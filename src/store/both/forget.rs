@@ -4,15 +4,14 @@
 //! led here by `tests/privacy`, which compares that list with the schema.
 
 use serde_json::{Map, Value};
-use sqlx::sqlite::{SqliteConnection, SqliteRow};
-use sqlx::{AssertSqlSafe, Column as _, Connection as _, Row as _, TypeInfo as _, ValueRef as _};
+use sqlx::{AssertSqlSafe, Row as _};
 
-use super::audit::Chain;
-use super::failure;
-use super::sql::AUDIT;
+use super::object::object;
+use super::sql::{AUDIT_ERASE, AUDIT_MINE, KEY_GONE, names_one_of};
+use super::{Db, DbRow, failure, kept_json};
 use crate::id::{CommunityId, EventId, PersonId, Ref};
 use crate::store::scrub::Traces;
-use crate::store::{AuditRow, ForgetRow, StoreError};
+use crate::store::{ForgetRow, StoreError};
 
 type Result<T> = std::result::Result<T, StoreError>;
 
@@ -54,11 +53,7 @@ const MINE: [(&str, &str); 20] = [
         "SELECT d.id, d.dest, d.call, d.body, d.state FROM delivery d
          WHERE d.dest IN (SELECT '@' || ref FROM account WHERE person = $1) ORDER BY d.id",
     ),
-    (
-        "audit",
-        "SELECT n, at, actor, action, payload FROM audit
-         WHERE payload->>'by' = $1 OR payload->>'about' = $1 ORDER BY n",
-    ),
+    ("audit", AUDIT_MINE),
 ];
 
 /// What becomes of what is hers, in an order that satisfies the foreign keys.
@@ -88,8 +83,7 @@ const TAKE: [&str; 25] = [
     // What holds for all stays, without its author.
     "UPDATE rule_version SET author = NULL WHERE author = $1",
     "UPDATE routine_made SET author = NULL WHERE author = $1",
-    "UPDATE audit SET salt = NULL, payload = NULL
-      WHERE payload->>'by' = $1 OR payload->>'about' = $1",
+    AUDIT_ERASE,
     "DELETE FROM account WHERE person = $1",
     "UPDATE score_log SET reason = '' WHERE source = $1 AND reason <> ''",
     "UPDATE person SET created_at = 0 WHERE id = $1",
@@ -153,17 +147,13 @@ const SCORE_GONE: &str = "UPDATE score_log SET reason = '' WHERE
   community || '/' || person || '/' || day || '/' || kind || '/' || event || '/' || n = $1";
 const STATE_GONE: &str = "DELETE FROM script_state WHERE
   community || '/' || script || '/' || scope || '/' || key = $1";
-/// Keys begin with the time, by which the latest is found.
-const KEY_GONE: &str =
-    "UPDATE event SET key = substr(key, 1, instr(key, ':')) || 'forgotten:' || id
-  WHERE id = $1";
 /// One that is under way is not made again from a body that is gone.
 const BODY_GONE: &str = "UPDATE delivery SET body = '{}',
     reason = CASE WHEN state IN('queued','sending') THEN 'forgotten' ELSE reason END,
     state = CASE WHEN state IN('queued','sending') THEN 'unknown' ELSE state END WHERE id = $1";
 
 /// Everything that is hers, by table; `None` where she is not known.
-pub(super) async fn export(db: &mut SqliteConnection, person: PersonId) -> Result<Option<Value>> {
+pub async fn export(db: &mut Db, person: PersonId) -> Result<Option<Value>> {
     let mut all = Map::new();
     for (table, sql) in MINE {
         let rows = sqlx::query(sql).bind(person.0).fetch_all(&mut *db).await.map_err(failure)?;
@@ -175,49 +165,16 @@ pub(super) async fn export(db: &mut SqliteConnection, person: PersonId) -> Resul
     Ok(Some(Value::Object(all)))
 }
 
-/// A row as an object, column by column.
-fn object(row: &SqliteRow) -> Value {
-    let cell = |at: usize| match row.try_get_raw(at) {
-        Ok(raw) if raw.is_null() => Value::Null,
-        Ok(raw) => match raw.type_info().name() {
-            "INTEGER" => row.try_get::<i64, _>(at).map_or(Value::Null, Value::from),
-            _ => row.try_get::<&str, _>(at).map_or(Value::Null, Value::from),
-        },
-        Err(_) => Value::Null,
-    };
-    let cells =
-        row.columns().iter().map(|column| (column.name().to_owned(), cell(column.ordinal())));
-    Value::Object(cells.collect())
-}
-
-/// Forgets a person, or what she wrote in one community.
-pub(super) async fn forget(
-    db: &mut SqliteConnection,
-    chain: &Chain,
-    wish: &ForgetRow,
-    line: &AuditRow,
-) -> Result<()> {
-    let (links, head) = chain.link(db, &[line]).await?;
-    let links = serde_json::to_string(&links).map_err(|e| StoreError::Data(e.to_string()))?;
-    let done = async {
-        let mut transaction = db.begin_with("BEGIN IMMEDIATE").await.map_err(failure)?;
-        match wish.community {
-            Some(community) => texts(&mut transaction, wish, community).await?,
-            None => altogether(&mut transaction, wish.person).await?,
-        }
-        sqlx::query(AUDIT).bind(links).execute(&mut *transaction).await.map_err(failure)?;
-        transaction.commit().await.map_err(failure)
-    };
-    let done = done.await;
-    match &done {
-        Ok(()) => chain.committed(head),
-        Err(_) => chain.lost(),
+/// Forgets a person, or what she wrote in one community. In a transaction.
+pub async fn forget(db: &mut Db, wish: &ForgetRow) -> Result<()> {
+    match wish.community {
+        Some(community) => texts(db, wish, community).await,
+        None => altogether(db, wish.person).await,
     }
-    done
 }
 
 /// The words that she wrote in a community.
-async fn texts(db: &mut SqliteConnection, wish: &ForgetRow, community: CommunityId) -> Result<()> {
+async fn texts(db: &mut Db, wish: &ForgetRow, community: CommunityId) -> Result<()> {
     for sql in [
         "UPDATE event SET text = NULL WHERE person = $1 AND community = $2 AND text IS NOT NULL
            AND state <> 1 AND id <= $3",
@@ -229,7 +186,7 @@ async fn texts(db: &mut SqliteConnection, wish: &ForgetRow, community: Community
     Ok(())
 }
 
-async fn altogether(db: &mut SqliteConnection, person: PersonId) -> Result<()> {
+async fn altogether(db: &mut Db, person: PersonId) -> Result<()> {
     let traces = traces(db, person).await?;
     for sql in TAKE {
         sqlx::query(sql).bind(person.0).execute(&mut *db).await.map_err(failure)?;
@@ -247,7 +204,7 @@ async fn altogether(db: &mut SqliteConnection, person: PersonId) -> Result<()> {
                 "DELETE FROM routine_run WHERE community || '/' || name = $1",
                 "DELETE FROM routine_made WHERE community || '/' || name = $1",
             ] {
-                sqlx::query(sql).bind(&key).execute(&mut *db).await.map_err(failure)?;
+                change(db, sql.to_owned(), &key, None).await?;
             }
         }
     }
@@ -255,7 +212,7 @@ async fn altogether(db: &mut SqliteConnection, person: PersonId) -> Result<()> {
 }
 
 /// By what she is known.
-async fn traces(db: &mut SqliteConnection, person: PersonId) -> Result<Traces> {
+async fn traces(db: &mut Db, person: PersonId) -> Result<Traces> {
     let sql = "SELECT ref FROM account WHERE person = $1 UNION SELECT ref FROM member
         WHERE person = $1";
     let rows = sqlx::query(sql).bind(person.0).fetch_all(&mut *db).await.map_err(failure)?;
@@ -266,13 +223,33 @@ async fn traces(db: &mut SqliteConnection, person: PersonId) -> Result<Traces> {
     Ok(Traces::of(&accounts, rows.iter().map(|row| row.get::<&str, _>(0))))
 }
 
+/// How a row is found again.
+enum Key {
+    Number(i64),
+    Text(String),
+}
+
+/// Runs a statement on a row, whose key is `$1`.
+async fn change(db: &mut Db, sql: String, row: &Key, value: Option<String>) -> Result<()> {
+    let query = sqlx::query(AssertSqlSafe(sql));
+    let query = match row {
+        Key::Number(number) => query.bind(*number),
+        Key::Text(text) => query.bind(text.clone()),
+    };
+    let query = match value {
+        Some(value) => query.bind(value),
+        None => query,
+    };
+    query.execute(db).await.map(drop).map_err(failure)
+}
+
 /// Rows whose column may name her: `(key, text)`.
 async fn candidates(
-    db: &mut SqliteConnection,
+    db: &mut Db,
     traces: &Traces,
     rows: String,
     column: &str,
-) -> Result<Vec<(String, String)>> {
+) -> Result<Vec<(Key, String)>> {
     // In JSON what is unusual in a text is written otherwise.
     let escaped = |word: &String| {
         let json = Value::from(word.as_str()).to_string();
@@ -282,19 +259,18 @@ async fn candidates(
     words.extend(traces.words().iter().map(escaped));
     words.dedup();
     let words = serde_json::to_string(&words).map_err(|e| StoreError::Data(e.to_string()))?;
-    let sql = format!(
-        "{rows} WHERE EXISTS(SELECT 1 FROM json_each($1) w WHERE instr({column}, w.value) > 0)"
-    );
-    let found = sqlx::query(AssertSqlSafe(sql)).bind(words).fetch_all(db).await.map_err(failure)?;
-    let text = |row: &SqliteRow| {
-        let key = row.try_get::<i64, _>(0).map(|key| key.to_string());
-        (key.unwrap_or_else(|_| row.get(0)), row.get(1))
+    let sql = format!("{rows} WHERE {}", names_one_of(column));
+    let query = sqlx::query(AssertSqlSafe(sql)).bind(kept_json(words));
+    let found = query.fetch_all(db).await.map_err(failure)?;
+    let text = |row: &DbRow| {
+        let key = row.try_get(0).map(Key::Number);
+        (key.unwrap_or_else(|_| Key::Text(row.get(0))), row.get(1))
     };
     Ok(found.iter().map(text).collect())
 }
 
 async fn scrub(
-    db: &mut SqliteConnection,
+    db: &mut Db,
     traces: &Traces,
     (table, key, column): (&str, &str, &str),
     named: Named,
@@ -306,46 +282,27 @@ async fn scrub(
             Named::Json => traces.out_of_json(&text),
             Named::Do(sql) => {
                 if traces.are_in(&text) || traces.out_of_json(&text).is_some() {
-                    sqlx::query(sql).bind(&row).execute(&mut *db).await.map_err(failure)?;
+                    change(db, sql.to_owned(), &row, None).await?;
                 }
                 continue;
             }
         };
         let Some(left) = left else { continue };
         let sql = format!("UPDATE {table} SET {column} = $2 WHERE {key} = $1");
-        let query = sqlx::query(AssertSqlSafe(sql)).bind(&row).bind(left);
-        query.execute(&mut *db).await.map_err(failure)?;
+        change(db, sql, &row, Some(left)).await?;
     }
     Ok(())
 }
 
 /// Wishes that are not done.
-pub(super) async fn forgetting(db: &mut SqliteConnection) -> Result<Vec<ForgetRow>> {
+pub async fn forgetting(db: &mut Db) -> Result<Vec<ForgetRow>> {
     let sql = "SELECT person, community, event, at FROM forgetting ORDER BY id";
     let rows = sqlx::query(sql).fetch_all(db).await.map_err(failure)?;
-    let wish = |row: &SqliteRow| ForgetRow {
+    let wish = |row: &DbRow| ForgetRow {
         person: PersonId(row.get(0)),
         community: row.get::<Option<i64>, _>(1).map(CommunityId),
         event: EventId(row.get(2)),
         at: row.get(3),
     };
     Ok(rows.iter().map(wish).collect())
-}
-
-/// Tries at an empty log; a question that is being answered holds it up for a moment.
-const TRIES: usize = 50;
-
-/// Writes the file anew, without what was deleted, and empties the log.
-pub(super) async fn compact(db: &mut SqliteConnection) -> Result<()> {
-    sqlx::query("VACUUM").execute(&mut *db).await.map_err(failure)?;
-    for _ in 0..TRIES {
-        let row = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&mut *db).await;
-        if row.map_err(failure)?.get::<i64, _>(0) == 0 {
-            return Ok(());
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
-    Err(StoreError::Io(
-        "the log of the database could not be emptied: somebody reads it".to_owned(),
-    ))
 }
