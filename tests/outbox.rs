@@ -158,6 +158,23 @@ async fn an_answer_that_comes_too_late_is_not_sent() {
 }
 
 #[tokio::test]
+async fn a_wait_that_was_asked_for_outlives_what_it_was_told_to() {
+    let later = Outcome::NotSent {
+        reason: "slow mode".to_owned(),
+        retry_after: Some(Duration::from_secs(400)),
+    };
+    let mut scene = Scene::new(Platform::answering(first(2, later))).await;
+    scene.say("g1", "a", "一").await;
+    scene.until(START + 650_000).await;
+    assert_eq!(scene.deliveries().await[0].0, "skipped");
+    scene.say("g1", "a", "二").await;
+    scene.until(START + 799_999).await;
+    assert_eq!(scene.texts(), ["一", "一"]);
+    scene.until(START + 800_000).await;
+    assert_eq!(scene.texts(), ["一", "一", "二"]);
+}
+
+#[tokio::test]
 async fn what_may_have_arrived_follows_its_policy() {
     let unclear = Outcome::Unknown { reason: "timed out".to_owned() };
     let mut scene = Scene::new(Platform::answering(first(1, unclear))).await;

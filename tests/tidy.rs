@@ -228,27 +228,36 @@ fn migrations_are_numbered_without_gaps() {
     assert!(sets.windows(2).all(|pair| pair[0] == pair[1]), "the databases differ: {sets:?}");
 }
 
-#[test]
-fn the_map_names_tests_that_exist() {
-    let map = read(&root().join("ARCHITECTURE.md")).text;
-    let guard = regex::Regex::new(r"`([\w/-]+\.(?:rs|chat))(?:::(\w+))?`").expect("a pattern");
-    let mut missing = Vec::new();
-    for found in guard.captures_iter(&map) {
+/// Places that a page names as `path::test`, and which are not there.
+fn missing_places(page: &str) -> Vec<String> {
+    let text = read(&root().join(page)).text;
+    let place = regex::Regex::new(r"`([\w/-]+\.(?:rs|chat))(?:::(\w+))?`").expect("a pattern");
+    let is_there = |path: &str, test: Option<&str>| {
+        let whole = root().join(path);
+        let whole = if whole.exists() { whole } else { root().join("src").join(path) };
+        whole.exists() && test.is_none_or(|test| read(&whole).text.contains(&format!("fn {test}(")))
+    };
+    place
+        .captures_iter(&text)
         // Names without a folder are files of the module that the row is about.
-        if !found[1].contains('/') {
-            continue;
-        }
-        let path = root().join(&found[1]);
-        let path = if path.exists() { path } else { root().join("src").join(&found[1]) };
-        let is_there = path.exists()
-            && found
-                .get(2)
-                .is_none_or(|test| read(&path).text.contains(&format!("fn {}(", test.as_str())));
-        if !is_there {
-            missing.push(found[0].to_owned());
-        }
-    }
-    none("ARCHITECTURE.md names what is not there", missing);
+        .filter(|found| found[1].contains('/'))
+        .filter(|found| !is_there(&found[1], found.get(2).map(|test| test.as_str())))
+        .map(|found| format!("{page}: {}", &found[0]))
+        .collect()
+}
+
+#[test]
+fn pages_name_tests_that_exist() {
+    let pages = ["ARCHITECTURE.md", "TESTING.md", "docs/security.md", "docs/privacy.md"];
+    none("these are named and not there", pages.into_iter().flat_map(missing_places).collect());
+}
+
+#[test]
+fn every_planted_bug_has_its_suite() {
+    let page = read(&root().join("TESTING.md")).text;
+    let named = |bug: &&qundao::planted::Bug| page.contains(&format!("| `{}` | ", bug.word()));
+    let missing = qundao::planted::Bug::ALL.iter().filter(|bug| !named(bug));
+    none("TESTING.md has no suite for", missing.map(|bug| bug.word().to_owned()).collect());
 }
 
 #[test]
@@ -260,7 +269,14 @@ fn no_file_names_a_place_that_others_do_not_have() {
     let mut all = files("src", "");
     all.extend(files("tests", ".rs"));
     all.extend(scripts());
-    for name in ["README.md", "README.zh-CN.md", "ARCHITECTURE.md", "CHANGELOG.md", "config.toml"] {
+    for name in [
+        "README.md",
+        "README.zh-CN.md",
+        "ARCHITECTURE.md",
+        "CHANGELOG.md",
+        "TESTING.md",
+        "config.toml",
+    ] {
         all.push(read(&root().join(name)));
     }
     let mut found = Vec::new();

@@ -238,6 +238,7 @@ impl Outbox {
             return;
         }
         let now = self.clock.now();
+        self.queues.retain(|_, queue| !queue.is_over(now));
         let heard = self.watched.take();
         for (place, is_let_in) in &heard {
             self.parking.heard(place, *is_let_in, now);
@@ -285,7 +286,7 @@ impl Outbox {
             let not_before = queue.not_before;
             let Some(mut outgoing) = queue.waiting.pop_front() else {
                 let tickets = queue.take_tickets();
-                if queue.is_empty() {
+                if queue.is_over(now) {
                     self.queues.remove(to);
                 }
                 self.publish_due();

@@ -38,8 +38,9 @@ impl Queue {
         self.waiting.len() + self.aside.iter().map(|aside| aside.parts.len()).sum::<usize>()
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.waiting.is_empty() && self.aside.is_empty()
+    /// Nothing waits, nothing is under way, and nobody asked for a wait that what comes next must keep.
+    pub(super) fn is_over(&self, now: TimeMs) -> bool {
+        !self.busy && self.len() == 0 && self.not_before <= now
     }
 
     /// When there is something to do; `None` while one is with the adapter.

@@ -170,11 +170,13 @@ impl Outbox {
     fn hold(&mut self, outgoing: Outgoing, after: Duration, reason: String) {
         // A part of a millisecond too early is too early.
         let wait = i64::try_from(after.as_nanos().div_ceil(1_000_000)).unwrap_or(i64::MAX / 2);
+        let to = outgoing.delivery.to.clone();
+        // Asked of the destination, whatever becomes of this delivery.
+        let not_before = self.clock.now() + wait;
+        let queue = self.queues.entry(to.clone()).or_default();
+        queue.not_before = queue.not_before.max(not_before);
         if let Some(outgoing) = self.may_go_on(outgoing, wait, reason) {
-            let not_before = self.clock.now() + wait;
-            let queue = self.queues.entry(outgoing.delivery.to.clone()).or_default();
-            queue.not_before = queue.not_before.max(not_before);
-            queue.waiting.push_front(outgoing);
+            self.queues.entry(to).or_default().waiting.push_front(outgoing);
         }
     }
 

@@ -88,7 +88,10 @@ impl Chat {
     pub fn told(&mut self) -> Vec<String> {
         let mut told = Vec::new();
         while let Ok(notice) = self.notices.try_recv() {
-            told.push(notice.text);
+            // The head of the audit log is told once a day.
+            if notice.is_problem {
+                told.push(notice.text);
+            }
         }
         told
     }
