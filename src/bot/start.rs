@@ -144,6 +144,11 @@ impl Bot {
             due: outbox_due.clone(),
             watched,
         };
+        let wishes = store.forgetting().await?;
+        for adapter in &adapters {
+            remind(&**adapter, &world, &*store).await?;
+        }
+        // From here on nothing may end this start: what was spawned would go on, with the database.
         let mut tasks = vec![
             tokio::spawn(intake.run(offered)),
             tokio::spawn(lanes.run(lanes_rx, finished)),
@@ -181,7 +186,7 @@ impl Bot {
             tasks.push(tokio::spawn(newsroom.clone().run()));
         }
         // What was due while the bot was down goes before anything new.
-        for wish in store.forgetting().await? {
+        for wish in wishes {
             let _ = lanes_tx.send(Message::Erase(wish, gauge.ticket()));
         }
         let _ = lanes_tx.send(Message::Resume(start.waiting));
@@ -222,9 +227,6 @@ impl Bot {
             adapters: Vec::new(),
         };
         bot.tasks.push(tokio::spawn(bot.auditor().run()));
-        for adapter in &adapters {
-            remind(&**adapter, &bot.world, &*bot.store).await?;
-        }
         for problem in problems {
             bot.notify(&Notice { community: None, text: problem, is_problem: true });
         }
