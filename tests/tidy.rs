@@ -235,7 +235,11 @@ fn missing_places(page: &str) -> Vec<String> {
     let is_there = |path: &str, test: Option<&str>| {
         let whole = root().join(path);
         let whole = if whole.exists() { whole } else { root().join("src").join(path) };
-        whole.exists() && test.is_none_or(|test| read(&whole).text.contains(&format!("fn {test}(")))
+        whole.exists()
+            && test.is_none_or(|test| {
+                let text = read(&whole).text;
+                text.contains(&format!("fn {test}(")) || text.contains(&format!("fn {test}<"))
+            })
     };
     place
         .captures_iter(&text)

@@ -13,6 +13,7 @@ pub mod chunks;
 mod due;
 mod left;
 mod orders;
+mod outgoing;
 mod pace;
 mod parking;
 mod queue;
@@ -21,6 +22,7 @@ mod settle;
 pub use due::OutboxDue;
 pub use left::take_up;
 pub use orders::Orders;
+pub use outgoing::Outgoing;
 pub use parking::Watched;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -28,8 +30,8 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
-use crate::adapter::{Adapter, Outcome, Request, Seen, SendSafety};
-use crate::bot::gauge::{Gauge, OpenPost, Ticket};
+use crate::adapter::{Adapter, Outcome, Seen};
+use crate::bot::gauge::{Gauge, Ticket};
 use crate::clock::{Clock, TimeMs};
 use crate::commit::{Listeners, Settling};
 use crate::effect::{Call, Delivery, DeliveryState, Destination, Policy};
@@ -40,49 +42,10 @@ use crate::store::{Settlement, Store, Write};
 use crate::turn::World;
 
 use cards::Slots;
+use outgoing::{makes_message, must_ask, parked, request};
 use pace::Pace;
 use parking::Parking;
 use queue::Queue;
-
-/// A committed delivery.
-#[derive(Debug)]
-pub struct Outgoing {
-    /// What.
-    pub delivery: Delivery,
-    /// Under way; `None` while it waits for its time.
-    pub ticket: Option<Ticket>,
-    /// The routine that it is a post of waits for it.
-    pub post: Option<OpenPost>,
-    /// Since when it may have arrived: the first call of which nobody knows.
-    pub in_doubt: Option<TimeMs>,
-    /// The platform was asked, and nobody can tell.
-    pub has_asked: bool,
-    /// Somebody who runs the bot wants it sent in spite of the doubt.
-    pub is_ordered: bool,
-    /// When the latest call began.
-    tried_at: TimeMs,
-    /// Since when it holds up what stands behind it.
-    holds_since: Option<TimeMs>,
-    /// It was set aside, and others went before it.
-    was_aside: bool,
-}
-
-impl Outgoing {
-    /// A delivery on its way.
-    pub fn new(delivery: Delivery, ticket: Option<Ticket>, post: Option<OpenPost>) -> Self {
-        Self {
-            delivery,
-            ticket,
-            post,
-            in_doubt: None,
-            has_asked: false,
-            is_ordered: false,
-            tried_at: 0,
-            holds_since: None,
-            was_aside: false,
-        }
-    }
-}
 
 /// What comes back from a spawned send.
 struct Sent {
@@ -467,38 +430,6 @@ impl Outbox {
     }
 }
 
-/// Whether the platform is asked before anything is sent: what is in doubt can be looked for, and a
-/// repeat would not be recognised.
-fn must_ask(outgoing: &Outgoing, safety: SendSafety, now: TimeMs) -> bool {
-    let Some(since) = outgoing.in_doubt.filter(|_| !outgoing.has_asked) else { return false };
-    makes_message(&outgoing.delivery.call)
-        && match safety {
-            SendSafety::ReadBack => true,
-            SendSafety::Idempotent { window } => {
-                now - since >= i64::try_from(window.as_millis()).unwrap_or(i64::MAX)
-            }
-            SendSafety::None => false,
-        }
-}
-
-/// How the next start finds what waited when the bot stopped.
-fn parked(outgoing: &Outgoing) -> DeliveryState {
-    if outgoing.in_doubt.is_some() { DeliveryState::Sending } else { DeliveryState::Queued }
-}
-
-fn request(delivery: &Delivery) -> Request {
-    let is_shared = planted::has(Bug::SharedNonce);
-    Request {
-        key: if is_shared { delivery.event.to_string() } else { delivery.key.clone() },
-        account: delivery.account.clone(),
-        answers: delivery.answers.clone(),
-        to: delivery.to.clone(),
-        call: delivery.call.clone(),
-        attempt: delivery.attempts,
-        since: delivery.not_before,
-    }
-}
-
 /// Exponential, without chance: one destination has one queue, so there is no herd.
 fn backoff_ms(attempts: u32) -> i64 {
     (RETRY_FIRST_MS << attempts.saturating_sub(1).min(16)).min(RETRY_MAX_MS)
@@ -509,9 +440,4 @@ async fn sleep(ms: Option<u64>) {
         Some(ms) => tokio::time::sleep(std::time::Duration::from_millis(ms.min(30_000))).await,
         None => std::future::pending().await,
     }
-}
-
-/// Whether the call makes a message that others may refer to.
-fn makes_message(call: &Call) -> bool {
-    matches!(call, Call::Send { .. } | Call::Card { message: None, .. })
 }

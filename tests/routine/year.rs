@@ -116,6 +116,8 @@ impl Year {
             timezone: Some(ZONE),
             ..CommunityConfig::default()
         }];
+        // The whole year is looked at in the end.
+        setup.config.privacy.archive_days = 400;
         setup.start(sqlite(path).await, &self.platform).await
     }
 
