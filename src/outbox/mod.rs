@@ -31,7 +31,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use crate::adapter::{Adapter, Outcome, Seen};
-use crate::bot::gauge::{Gauge, Ticket};
+use crate::bot::gauge::Gauge;
 use crate::clock::{Clock, TimeMs};
 use crate::commit::{Listeners, Settling};
 use crate::effect::{Call, Delivery, DeliveryState, Destination, Policy};
