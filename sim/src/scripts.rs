@@ -48,7 +48,7 @@ command("另外", |c| { c.reply("在"); after("2h", "late"); });
 on_timer("late", |t| say("晚"));
 "#;
 
-/// Routines of [`CLOCKWORK`] that are never edited: name, minutes, hours (`None`: every third), and
+/// Routines of `CLOCKWORK` that are never edited: name, minutes, hours (`None`: every third), and
 /// how many of a backlog are at least made up for or noted.
 pub const CLOCKWORK_TIMES: [(&str, u32, Option<u32>); 4] =
     [("morning", 0, Some(8)), ("early", 30, Some(1)), ("night", 30, Some(2)), ("tide", 15, None)];
