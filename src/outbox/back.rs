@@ -9,6 +9,8 @@ const BACK_MS: i64 = 1000;
 /// What was left by an earlier process waits no longer than this ahead of the clock; what seems to was
 /// decided by a clock that was wrong.
 pub(super) const AHEAD_MAX_MS: i64 = 3_600_000;
+/// Before any window that is still open.
+const LONG_AGO: TimeMs = 0;
 
 impl Outbox {
     /// Looks whether the clock was put back, and puts all waits back with it.
@@ -31,6 +33,8 @@ impl Outbox {
         let ahead_ms = outgoing.delivery.not_before - self.clock.now();
         if ahead_ms > AHEAD_MAX_MS {
             outgoing.put_back(ahead_ms);
+            // Nobody knows when it was tried, so no window is taken for open.
+            outgoing.in_doubt = outgoing.in_doubt.map(|_| LONG_AGO);
         }
     }
 }
