@@ -299,8 +299,8 @@ impl Committer {
                     tracing::debug!(%error, wait_ms, "the database cannot write; trying again");
                     if !std::mem::replace(&mut is_told, true) {
                         let text = format!(
-                            "the database cannot be written, and nothing is accepted until it can: \
-                             {error}"
+                            "the database cannot be written: {error}; nothing is accepted until it \
+                             can, which is tried again and again (`qundao doctor` looks at the disk)"
                         );
                         self.alarm(true, &text);
                     }

@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::KEYS_DAYS;
 use crate::clock::{Clock, TimeMs};
 use crate::commit::{Listeners, tell};
 use crate::community::score::WINDOW_DAYS;
@@ -21,6 +20,8 @@ use crate::store::{Old, Store};
 use crate::text::text;
 use crate::value::ValueMap;
 
+/// Keys are needed as long as a platform may repeat an event; days.
+pub const KEYS_DAYS: i64 = 30;
 /// How often, ms.
 const EVERY_MS: i64 = 3_600_000;
 const DAY_MS: i64 = 24 * 3_600_000;

@@ -14,8 +14,8 @@ pub mod timers;
 mod unread;
 mod watch;
 
+pub use keep::KEYS_DAYS;
 pub use seed::SeedMember;
-pub use start::KEYS_DAYS;
 
 use std::sync::{Arc, RwLock};
 

@@ -26,9 +26,6 @@ use crate::report::Notice;
 use crate::store::{Start, Store};
 use crate::turn::{Numbers, Places, Platform, World};
 
-/// Keys are needed as long as a platform may repeat an event; days.
-pub const KEYS_DAYS: i64 = 30;
-
 impl Bot {
     /// Reads the store, takes up what was left, starts every part.
     ///
@@ -274,7 +271,9 @@ async fn replaced(
     ended: CancellationToken,
 ) {
     store.replaced().await;
-    let text = "another qundao has taken over the database; this one stops".to_owned();
+    let text = "another qundao has taken over the database, so this one stops; if that was not \
+                meant, stop the other or give it a database of its own"
+        .to_owned();
     crate::commit::tell(&notices, &Notice { community: None, text, is_problem: true });
     ended.cancel();
 }

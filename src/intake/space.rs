@@ -77,7 +77,7 @@ impl SpaceWatch {
         match self.space.look(free, least * MIB) {
             Some(false) => self.tell(true, &format!(
                 "limit `disk_free_mb` ({least}): {} MiB are free where the data lies; nothing new is \
-                 taken in until there is room",
+                 taken in until there is room; free some, or lower the limit",
                 free / MIB
             )),
             Some(true) => self.tell(false, &format!(
