@@ -11,6 +11,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// Unix milliseconds, UTC.
 pub type TimeMs = i64;
 
+/// A day of twenty-four hours, ms.
+pub const DAY_MS: i64 = 24 * 3_600_000;
+
 /// Where `now` comes from.
 pub trait Clock: Send + Sync {
     /// The present, Unix milliseconds.

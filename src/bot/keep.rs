@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::clock::{Clock, TimeMs};
+use crate::clock::{Clock, DAY_MS, TimeMs};
 use crate::commit::{Listeners, tell};
 use crate::community::score::WINDOW_DAYS;
 use crate::config::{Config, PrivacyConfig};
@@ -24,7 +24,6 @@ use crate::value::ValueMap;
 pub const KEYS_DAYS: i64 = 30;
 /// How often, ms.
 const EVERY_MS: i64 = 3_600_000;
-const DAY_MS: i64 = 24 * 3_600_000;
 /// The clock and the time that passes differ by more than this between two rounds: a jump.
 const JUMP_MS: i64 = 60_000;
 /// A clock that has gone right for so long is believed.

@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use tracing_subscriber::EnvFilter;
 
 use crate::adapter::ADAPTERS;
-use crate::clock::{Clock as _, SystemClock};
+use crate::clock::{Clock as _, DAY_MS, SystemClock};
 
 /// Logs to standard error.
 pub fn to_stderr(filter: &str) {
@@ -49,7 +49,6 @@ fn chosen(filter: &str) -> EnvFilter {
         .unwrap_or_else(|_| EnvFilter::new("info"))
 }
 
-const DAY_MS: i64 = 24 * 3_600_000;
 /// The file that is written.
 const CURRENT: &str = "qundao.log";
 

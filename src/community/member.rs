@@ -3,14 +3,13 @@
 use std::sync::Arc;
 
 use super::score::{Day, Score, level};
-use crate::clock::TimeMs;
+use crate::clock::{DAY_MS, TimeMs};
 use crate::id::{CommunityId, PersonId, Ref};
 use crate::store::MemberRow;
 use crate::value::{MemberView, Role};
 
 /// Days after which a warning no longer counts.
 pub const WARNING_DAYS: i64 = 30;
-const DAY_MS: i64 = 24 * 3_600_000;
 
 /// A warning that was given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,9 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::clock::TimeMs;
-
-const DAY_MS: i64 = 24 * 3_600_000;
+use crate::clock::{DAY_MS, TimeMs};
 
 /// What of one account expires, the earliest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

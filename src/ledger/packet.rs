@@ -149,8 +149,7 @@ impl Packet {
     /// Whether a share was taken faster than anybody can read.
     pub fn was_quick(&self, person: PersonId) -> bool {
         let visible_at = self.created_at.max(self.opens_at);
-        let mut shares = self.shares[..self.claimed].iter().filter_map(|share| share.taken);
-        shares.any(|(by, at)| by == person && at - visible_at < QUICK_MS)
+        self.taken_at(person).is_some_and(|at| at - visible_at < QUICK_MS)
     }
 
     /// When this person took her share.

@@ -7,11 +7,10 @@ use serde::Serialize;
 
 use super::chain::ChainRow;
 use super::{AuditRow, MemberRow, ScoreEntryRow, Settlement, TurnRows, Write};
+use crate::clock::DAY_MS;
 use crate::effect::{Call, Delivery, Destination};
 use crate::id::CommunityId;
 use crate::ledger::Transfer;
-
-const DAY_MS: i64 = 24 * 3600 * 1000;
 
 /// No rows, as JSON.
 pub(super) const NONE: &str = "[]";

@@ -33,7 +33,8 @@ impl Turn {
         let mut parts = parts(call, limit, |content| platform.length(content));
         if parts.len() > CHUNKS_MAX {
             parts.truncate(CHUNKS_MAX);
-            let reason = "it needs more than 10 messages; the rest of it is left out".to_owned();
+            let reason =
+                format!("it needs more than {CHUNKS_MAX} messages; the rest of it is left out");
             self.say_line(Line::Skipped { effect: "send".to_owned(), reason });
         }
         // One key for each effect: unique, and the same when the delivery is tried again.

@@ -3,14 +3,13 @@
 
 use super::calls::Args;
 use super::{Fetched, Need, Stop, Turn};
-use crate::community::Member;
 use crate::effect::{Call, Delivery};
 use crate::event::plain_text;
-use crate::id::{DeliveryId, PersonId};
+use crate::id::DeliveryId;
 use crate::refusal::Refusal;
 use crate::routine::zone;
 use crate::store::DecisionRow;
-use crate::value::{Role, Value};
+use crate::value::Value;
 
 /// Messages that are shown, and decided about, at once.
 pub(crate) const DOUBTFUL_MAX: i64 = 50;
@@ -59,7 +58,7 @@ impl Turn {
         decision: impl Fn(DeliveryId, &str) -> DecisionRow,
     ) -> Result<Value, Stop> {
         let person = args.member(0)?;
-        self.check_may_send_again(person)?;
+        self.check_admin(person)?;
         let wanted = which(args.get(1))?;
         let found = self.doubtful()?.iter().map(|delivery| delivery.id);
         let ids: Vec<DeliveryId> =
@@ -80,14 +79,6 @@ impl Turn {
             Some(Fetched::Deliveries(found)) => Ok(found),
             _ => Err(Stop::Need(Need::DoubtfulDeliveries)),
         }
-    }
-
-    fn check_may_send_again(&self, person: PersonId) -> Result<(), Stop> {
-        let may = |member: &Member| member.role >= Role::Admin;
-        if may(self.member(person)?) {
-            return Ok(());
-        }
-        Err(Refusal::new("role").with("role", "admin").into())
     }
 }
 

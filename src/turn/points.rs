@@ -2,7 +2,7 @@
 
 use super::calls::Args;
 use super::{LedgerNumbers, Stop, Turn, Undo};
-use crate::clock::TimeMs;
+use crate::clock::{DAY_MS, TimeMs};
 use crate::id::{PersonId, TransferId};
 use crate::ledger::{AccountKey, LedgerUndo, Lots, Posting, QuotaKind};
 use crate::refusal::Refusal;
@@ -173,7 +173,6 @@ impl Turn {
 
     /// The end of the local day that it is after so long: points of one day expire together.
     fn end_of_day(&self, after_ms: i64) -> TimeMs {
-        const DAY_MS: i64 = 24 * 3_600_000;
         let offset_ms = i64::from(self.local.utc_offset_s) * 1000;
         let local = self.now + after_ms + offset_ms;
         (local.div_euclid(DAY_MS) + 1) * DAY_MS - offset_ms

@@ -4,15 +4,13 @@
 use std::sync::Arc;
 
 use super::Turn;
-use crate::clock::TimeMs;
+use crate::clock::{DAY_MS, TimeMs};
 use crate::community::score::{ADDED_A_DAY, Closed, Day, Kind, LIKE, POINT, REPLY, sketch};
 use crate::dispatch::Dispatch;
 use crate::event::{EventKind, Quote};
 use crate::id::{GroupId, PersonId};
 use crate::report::Line;
 use crate::store::{RelationRow, ScoreEntryRow, ScoreRow};
-
-const DAY_MS: i64 = 24 * 3_600_000;
 
 /// The local day of a moment, counted since 1970.
 pub(super) fn day_of(now: TimeMs, utc_offset_s: i32) -> Day {

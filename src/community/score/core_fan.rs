@@ -4,7 +4,7 @@
 //! fans; another one gets another number, and each review says by which it was made.
 
 use super::{Day, Kind, WINDOW_DAYS};
-use crate::clock::TimeMs;
+use crate::clock::{DAY_MS, TimeMs};
 use crate::community::Member;
 
 /// The tag of core fans.
@@ -21,7 +21,6 @@ const TWICE: u8 = 2;
 pub const GRACE_DAYS: i64 = 14;
 /// Days of membership before anybody can be a core fan.
 const JOINED_DAYS: i64 = 30;
-const DAY_MS: i64 = 24 * 3_600_000;
 const FULL: i64 = 100_000;
 
 /// A part of the evaluation.

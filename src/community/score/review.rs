@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 
 use super::{Contributions, CoreFan, Day, ENTER, Evaluated, Gate, Parts, Ratio};
-use crate::clock::TimeMs;
+use crate::clock::{DAY_MS, TimeMs};
 use crate::community::{Community, Member};
 use crate::id::PersonId;
 
@@ -17,7 +17,6 @@ const ACTIVE_DAYS: i64 = 30;
 const CANDIDATES: usize = 20;
 /// Members who moved that a review names.
 pub const NAMED: usize = 50;
-const DAY_MS: i64 = 24 * 3_600_000;
 
 /// The week of a local day, Monday first as in ISO 8601, by number since that of 1970-01-01.
 pub fn week_of(day: Day) -> i64 {

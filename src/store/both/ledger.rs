@@ -6,12 +6,10 @@ use sqlx::Row as _;
 use super::object::object;
 use super::read::{Result, all, tuples};
 use super::{Db, DbRow, failure, kept};
-use crate::clock::TimeMs;
+use crate::clock::{DAY_MS, TimeMs};
 use crate::id::{CommunityId, PersonId, TransferId};
 use crate::ledger::{AccountKey, QUOTA_DAYS};
 use crate::store::{FreezeRow, LedgerDump, PointsEntry, StoreError, StoredTransfer, TransferBy};
-
-const DAY_MS: i64 = 24 * 3_600_000;
 
 pub async fn lots(db: &mut Db, id: CommunityId) -> Result<Vec<(i64, i64, i64)>> {
     let sql = "SELECT account, expires_at, amount FROM ledger_lot
