@@ -154,7 +154,7 @@ impl SimAdapter {
             |reason: &str, retry_after| Outcome::NotSent { reason: reason.to_owned(), retry_after };
         match fate {
             Fate::Done => Outcome::Done { id, degraded: Vec::new() },
-            Fate::Away => not_sent("nobody is connected", None),
+            Fate::Away => Outcome::Offline { reason: "nobody is connected".to_owned() },
             Fate::Busy(wait) => not_sent("too many", Some(wait)),
             Fate::NotDone => not_sent("could not be done now", None),
             Fate::Refused => Outcome::Permanent { reason: "forbidden".to_owned() },

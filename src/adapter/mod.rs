@@ -137,6 +137,11 @@ pub enum Outcome {
         /// Not before this much later, where the platform said so.
         retry_after: Option<Duration>,
     },
+    /// No call was made: the account is not connected, or the platform cannot be reached.
+    Offline {
+        /// Why.
+        reason: String,
+    },
     /// Nobody knows: something of it left, and no answer came that says what became of it.
     Unknown {
         /// Why.
@@ -173,6 +178,8 @@ pub enum Barred {
     Forbidden,
     /// The platform does not accept the bot's account: nothing goes anywhere.
     Token,
+    /// The account is not connected, or the platform cannot be reached.
+    Offline,
 }
 
 impl Barred {
@@ -183,13 +190,14 @@ impl Barred {
             Self::Removed => "removed",
             Self::Forbidden => "forbidden",
             Self::Token => "token",
+            Self::Offline => "offline",
         }
     }
 
     /// It holds for everything that the account sends.
     pub fn is_whole_account(self) -> bool {
         match self {
-            Self::Token => true,
+            Self::Token | Self::Offline => true,
             Self::Muted | Self::Removed | Self::Forbidden => false,
         }
     }

@@ -30,7 +30,7 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
-use crate::adapter::{Adapter, Outcome, Seen};
+use crate::adapter::{Adapter, Barred, Outcome, Seen};
 use crate::bot::gauge::Gauge;
 use crate::clock::{Clock, TimeMs};
 use crate::commit::{Listeners, Settling};
@@ -299,8 +299,10 @@ impl Outbox {
         if matches!(delivery.call, Call::Mute { until, .. } if until <= now) {
             return Some((DeliveryState::Skipped, "it would have ended by now".to_owned()));
         }
-        // What is rather lost than doubled is not kept for a place that may never open again.
-        let is_left_out = delivery.policy == Policy::Drop && !outgoing.is_ordered;
+        // What is rather lost than doubled is not kept for a place that may never open again; an
+        // account comes back.
+        let is_refused = held.is_some_and(|(why, _)| why != Barred::Offline);
+        let is_left_out = is_refused && delivery.policy == Policy::Drop && !outgoing.is_ordered;
         parked.filter(|_| is_left_out).map(|parked| (DeliveryState::Skipped, parked))
     }
 

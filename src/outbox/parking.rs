@@ -18,6 +18,10 @@ use crate::id::Ref;
 const PROBE_FIRST_MS: i64 = 60_000;
 /// Longest wait, ms.
 const PROBE_MAX_MS: i64 = 3_600_000;
+/// First and longest wait before an account that was offline is tried again, ms; that it is back is
+/// told sooner by most platforms.
+const OFFLINE_FIRST_MS: i64 = 1000;
+const OFFLINE_MAX_MS: i64 = 30_000;
 /// Refusals of one account after which it makes no call for a while; Discord blocks an address after
 /// 10,000.
 const REFUSALS_MAX: usize = 100;
@@ -137,7 +141,8 @@ impl Parking {
         if self.places.len() >= PLACES_MAX {
             self.places.retain(|_, parked| parked.until > now);
         }
-        let before = self.places.get(&place).map(|parked| parked.wait_ms);
+        let before = self.places.get(&place).filter(|parked| parked.why != Barred::Offline);
+        let before = before.map(|parked| parked.wait_ms);
         let wait_ms = before.map_or(PROBE_FIRST_MS, |wait| (wait * 2).min(PROBE_MAX_MS));
         let parked = Parked { why, refused_at: now, wait_ms, until: now + wait_ms };
         self.places.insert(place, parked);
@@ -145,6 +150,19 @@ impl Parking {
             return Alarm::Breaker;
         }
         if before.is_none() { Alarm::Refuses } else { Alarm::None }
+    }
+
+    /// An account cannot make calls: it is tried again soon, and none of it counts as a refusal.
+    pub(super) fn offline(&mut self, delivery: &Delivery, now: TimeMs) {
+        let [_, place] = Place::of(delivery);
+        let why = Barred::Offline;
+        let wait_ms = match self.places.get(&place) {
+            Some(parked) if parked.why == why => (parked.wait_ms * 2).min(OFFLINE_MAX_MS),
+            // It refuses for a reason of its own, and waits long enough.
+            Some(_) => return,
+            None => OFFLINE_FIRST_MS,
+        };
+        self.places.insert(place, Parked { why, refused_at: now, wait_ms, until: now + wait_ms });
     }
 
     /// Counts a refusal of an account; `true` when it was one too many.
@@ -159,14 +177,14 @@ impl Parking {
         self.breakers.insert(account.clone(), first + REFUSALS_MS).is_none_or(|until| until <= now)
     }
 
-    /// A delivery arrived: what refused does so no more. Whether anything did.
-    pub(super) fn accepted(&mut self, delivery: &Delivery) -> bool {
+    /// A delivery arrived: what refused does so no more. Why it did.
+    pub(super) fn accepted(&mut self, delivery: &Delivery) -> Option<Barred> {
         if self.places.is_empty() {
-            return false;
+            return None;
         }
         // A breaker holds for its time, whoever else is content.
         let [there, account] = Place::of(delivery).map(|place| self.places.remove(&place));
-        there.is_some() || account.is_some()
+        there.or(account).map(|parked| parked.why)
     }
 
     /// Something happened in a place: it is asked soon, or now where the bot was let in again.
@@ -210,9 +228,16 @@ impl Watched {
         let actor = envelope.actor.as_ref().map(|actor| Destination::Direct(actor.id.clone()));
         let there = group.or(actor).map(|there| (Place::There(there), is_let_in));
         let is_online = matches!(envelope.kind, EventKind::Online(true));
-        let account = is_online.then(|| (Place::Account(envelope.account.clone()), true));
+        let platform = envelope.account.platform();
+        // One account may stand in for another.
+        let is_its = |place: &&Place| matches!(place, Place::Account(account) if account.platform() == platform);
+        let accounts: Vec<Place> = match is_online {
+            true => inner.places.iter().filter(is_its).cloned().collect(),
+            false => Vec::new(),
+        };
+        let accounts = accounts.into_iter().map(|account| (account, true));
         let before = inner.heard.len();
-        for (place, is_let_in) in there.into_iter().chain(account) {
+        for (place, is_let_in) in there.into_iter().chain(accounts) {
             if inner.places.contains(&place) {
                 inner.heard.push((place, is_let_in));
             }

@@ -30,6 +30,7 @@ impl Outbox {
                     }
                 }
             }
+            Outcome::Offline { reason } => self.offline(outgoing, &reason),
             Outcome::Unknown { reason } => self.unknown(outgoing, reason),
             Outcome::Unrepeatable { reason } => {
                 self.tell_owner(&outgoing, &format!("may or may not have arrived: {reason}"));
@@ -62,8 +63,8 @@ impl Outbox {
             reasons.push("reordered: sent after what followed it".to_owned());
         }
         let reason = (!reasons.is_empty()).then(|| reasons.join("; "));
-        if self.parking.accepted(&outgoing.delivery) {
-            self.reopen(&outgoing).await;
+        if let Some(why) = self.parking.accepted(&outgoing.delivery) {
+            self.reopen(&outgoing, why).await;
         }
         self.end(outgoing, DeliveryState::Sent, reason, id);
     }
@@ -153,13 +154,27 @@ impl Outbox {
         self.fail(outgoing, format!("{}: {reason}", why.word()));
     }
 
+    /// Nothing was asked of the platform, so this was no try: it waits in its place for the account,
+    /// as everything else does that the account is to send.
+    fn offline(&mut self, mut outgoing: Outgoing, reason: &str) {
+        tracing::debug!(delivery = outgoing.delivery.id.0, reason, "the account is offline");
+        outgoing.delivery.attempts = outgoing.delivery.attempts.saturating_sub(1);
+        self.parking.offline(&outgoing.delivery, self.clock.now());
+        self.watched.watch(self.parking.places());
+        let queue = self.queues.entry(outgoing.delivery.to.clone()).or_default();
+        queue.waiting.push_front(outgoing);
+    }
+
     /// A place that refused takes messages again: all that waits for it, or its account, may go.
-    async fn reopen(&mut self, outgoing: &Outgoing) {
+    async fn reopen(&mut self, outgoing: &Outgoing, why: Barred) {
         self.watched.watch(self.parking.places());
         let delivery = &outgoing.delivery;
-        let text = format!("`{}` takes messages again", delivery.to.reference());
-        let notice = Notice { community: Some(delivery.community), text, is_problem: false };
-        tell(&self.notices, &notice);
+        // Whoever has heard that it was offline hears from its adapter that it is back.
+        if why != Barred::Offline {
+            let text = format!("`{}` takes messages again", delivery.to.reference());
+            let notice = Notice { community: Some(delivery.community), text, is_problem: false };
+            tell(&self.notices, &notice);
+        }
         let others: Vec<_> = self.queues.keys().filter(|to| **to != delivery.to).cloned().collect();
         for to in others {
             self.pump(&to).await;

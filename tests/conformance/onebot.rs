@@ -40,7 +40,7 @@ impl Implementation {
             attempt: 1,
             since: START,
         };
-        while let Outcome::NotSent { .. } = self.onebot.send(&request, START).await {
+        while let Outcome::Offline { .. } = self.onebot.send(&request, START).await {
             tokio::task::yield_now().await;
         }
     }

@@ -16,6 +16,10 @@ fn closed(why: Barred) -> Outcome {
     Outcome::Closed { why, reason: "says the platform".to_owned() }
 }
 
+fn offline() -> Outcome {
+    Outcome::Offline { reason: "nobody is connected".to_owned() }
+}
+
 /// A platform that refuses until it is told not to.
 fn refusing(why: Barred) -> (Arc<Platform>, Arc<AtomicBool>) {
     let is_open = Arc::new(AtomicBool::new(false));
@@ -104,6 +108,39 @@ async fn it_is_asked_at_once_when_the_bot_is_let_in_again_and_soon_when_somebody
     scene.until(START + 9 * MINUTE + 1000).await;
     assert!(scene.calls() > before + 1, "it was asked without waiting");
     assert!(scene.states().await.iter().any(|state| state == "sent"));
+}
+
+#[tokio::test]
+async fn an_account_that_is_offline_is_waited_for_in_order_and_no_try_is_counted() {
+    let is_back = Arc::new(AtomicBool::new(false));
+    let asked = is_back.clone();
+    let answer = move |_: &_| if asked.load(Ordering::SeqCst) { done(1) } else { offline() };
+    let elsewhere = Destination::Group(group_ref("h"));
+    let deliveries = vec![
+        queued(1),
+        Delivery { policy: Policy::Drop, ..queued(2) },
+        Delivery { expires_at: START + MINUTE, ..queued(3) },
+        Delivery { to: elsewhere, ..queued(4) },
+        queued(5),
+    ];
+    let mut scene = Scene::after(Platform::answering(answer), Vec::new(), deliveries).await;
+    scene.until(START + 20 * MINUTE).await;
+    // 1, 2, 4, 8, 16 s, then every half minute: for all that wait together, not for each.
+    assert!((35..=50).contains(&scene.calls()), "{} calls in twenty minutes", scene.calls());
+    let told: Vec<_> = scene.told().into_iter().filter(|told| told.is_problem).collect();
+    assert!(told.is_empty(), "{told:?}");
+    is_back.store(true, Ordering::SeqCst);
+    let before = scene.calls();
+    scene.hear(event("back", "g", "bot", EventKind::Online(true), START)).await;
+    scene.until(START + 20 * MINUTE + 1).await;
+    assert_eq!(scene.calls() - before, 4, "at once, when it says that it is back");
+    let deliveries = scene.deliveries().await;
+    let ends: Vec<_> =
+        deliveries.iter().map(|(state, tries, _)| (state.as_str(), *tries)).collect();
+    assert_eq!(ends, [("sent", 1), ("sent", 1), ("skipped", 0), ("sent", 1), ("sent", 1)]);
+    assert!(deliveries[2].2.ends_with("expired"), "{deliveries:?}");
+    let in_group: Vec<String> = scene.texts().into_iter().filter(|text| text != "第 4").collect();
+    assert_eq!(in_group[in_group.len() - 3..], ["第 1", "第 2", "第 5"]);
 }
 
 #[tokio::test]

@@ -77,6 +77,8 @@ pub async fn until_settled(file: &Path) {
 struct Accepted {
     event: i64,
     text: String,
+    /// What its turn came to, as the record has it.
+    outcome: String,
     /// It came out of the history, and only counts.
     is_late: bool,
 }
@@ -112,6 +114,7 @@ pub async fn balance(file: &Path, sim: &Sim) -> Balance {
     found.broken.extend(doubled.map(|id| format!("message {id} was accepted twice")));
     found.gaps = number(&mut db, "SELECT count(*) FROM event WHERE kind = 17").await;
     let sent = outcomes(&mut db).await;
+    let deletes = deletes(&mut db).await;
     let messages = sim.world().messages.clone();
     let self_id = sim.self_id();
     let (answers, asked): (Vec<&Message>, Vec<&Message>) =
@@ -126,7 +129,7 @@ pub async fn balance(file: &Path, sim: &Sim) -> Balance {
     for message in &asked {
         let accepted = accepted.get(&message.id);
         let answers = answers_to.remove(&message.id).unwrap_or_default();
-        found.recalls(message, accepted);
+        found.recalls(message, accepted, &deletes);
         found.answers(message, accepted, &answers, &sent);
     }
     found.broken.extend(answers_to.keys().map(|to| format!("an answer to {to}, which is nothing")));
@@ -136,14 +139,22 @@ pub async fn balance(file: &Path, sim: &Sim) -> Balance {
 
 impl Balance {
     /// Accepted hits are gone, everything else stands.
-    fn recalls(&mut self, message: &Message, accepted: Option<&Accepted>) {
+    fn recalls(
+        &mut self,
+        message: &Message,
+        accepted: Option<&Accepted>,
+        deletes: &HashMap<i64, String>,
+    ) {
         let text = message.text();
         let is_hit = crate::WORDS.iter().any(|word| text.contains(word));
         self.recalled += usize::from(message.deleted);
         if message.deleted != (is_hit && accepted.is_some()) {
             let (id, deleted, is_accepted) = (message.id, message.deleted, accepted.is_some());
+            let outbox = accepted.and_then(|accepted| deletes.get(&accepted.event));
+            let outcome = accepted.map(|accepted| &accepted.outcome);
             self.broken.push(format!(
-                "message {id} `{text}`: recalled {deleted}, hit {is_hit}, accepted {is_accepted}"
+                "message {id} `{text}`: recalled {deleted}, hit {is_hit}, accepted {is_accepted}, \
+                 {outcome:?}, and the outbox says {outbox:?}"
             ));
         }
     }
@@ -200,7 +211,7 @@ impl Balance {
 async fn accepted(
     db: &mut SqliteConnection,
 ) -> (HashMap<i64, Accepted>, impl Iterator<Item = i64> + use<>) {
-    let sql = "SELECT id, key, text, coalesce(outcome, '') LIKE '%too old%' FROM event
+    let sql = "SELECT id, key, text, coalesce(outcome, '') FROM event
         WHERE kind = 0 AND state = 0";
     let mut accepted = HashMap::new();
     let mut doubled = HashSet::new();
@@ -208,7 +219,9 @@ async fn accepted(
         let key: String = row.get(1);
         let number = key.split(':').nth(1).and_then(|number| number.parse().ok());
         let number: i64 = number.expect("TIME:NUMBER:message:…");
-        let new = Accepted { event: row.get(0), text: row.get(2), is_late: row.get(3) };
+        let outcome: String = row.get(3);
+        let is_late = outcome.contains("too old");
+        let new = Accepted { event: row.get(0), text: row.get(2), outcome, is_late };
         if accepted.insert(number, new).is_some() {
             doubled.insert(number);
         }
@@ -224,4 +237,12 @@ async fn outcomes(db: &mut SqliteConnection) -> HashMap<i64, Vec<String>> {
         outcomes.entry(row.get(0)).or_default().push(row.get(1));
     }
     outcomes
+}
+
+/// How deletions stand, by their event, for whoever reads a failure.
+async fn deletes(db: &mut SqliteConnection) -> HashMap<i64, String> {
+    let sql = "SELECT event, state || ', attempts ' || attempts || ': ' || coalesce(reason, '')
+        FROM delivery WHERE call = 'delete'";
+    let rows = sqlx::query(sql).fetch_all(db).await.expect("rows");
+    rows.iter().map(|row| (row.get(0), row.get(1))).collect()
 }

@@ -37,13 +37,14 @@ async fn wherever_a_connection_is_cut_nobody_claims_more_than_is_known() {
         let is_done = !sim.world().said(777).is_empty();
         match outcome {
             Outcome::Unknown { .. } => unknown += 1,
-            Outcome::NotSent { .. } => {
+            Outcome::Offline { .. } => {
                 assert!(!is_done, "cut after {bytes} bytes: it was said, and not told");
                 not_sent += 1;
             }
             Outcome::Done { .. } => assert!(is_done, "cut after {bytes} bytes"),
             Outcome::Permanent { reason }
             | Outcome::Closed { reason, .. }
+            | Outcome::NotSent { reason, .. }
             | Outcome::Unrepeatable { reason } => panic!("cut after {bytes} bytes: {reason}"),
         }
     }

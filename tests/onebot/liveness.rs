@@ -67,7 +67,7 @@ async fn a_half_for_events_is_pinged() {
     assert_eq!(sim.made(), 1, "its socket answered every ping");
     assert!(sim.calls().is_empty());
     let outcome = rig.send(group(777), say("早")).await;
-    assert!(matches!(outcome, Outcome::NotSent { .. }), "{outcome:?}");
+    assert!(matches!(outcome, Outcome::Offline { .. }), "{outcome:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -222,7 +222,7 @@ impl Rig {
     pub async fn until_callable(&self, sim: &Sim) {
         let callable = async {
             let call = Call::Delete { message: "0".to_owned() };
-            while let Outcome::NotSent { .. } = self.send(group(1), call.clone()).await {
+            while let Outcome::Offline { .. } = self.send(group(1), call.clone()).await {
                 tokio::task::yield_now().await;
             }
         };

@@ -141,7 +141,7 @@ async fn http_says_why_not() {
     };
     assert!(reason.contains("403") && reason.contains("`token`"), "{reason}");
     sim.close_ports().await;
-    assert!(matches!(outcome().await, Outcome::NotSent { .. }));
+    assert!(matches!(outcome().await, Outcome::Offline { .. }));
 }
 
 #[tokio::test]

@@ -353,6 +353,11 @@ impl Hub {
         server.into_iter().chain(any).find_map(get)
     }
 
+    /// Whether any account can be called.
+    pub fn is_anybody_there(&self) -> bool {
+        self.state().accounts.values().any(|account| account.caller().is_some())
+    }
+
     /// How the frames of an account are read.
     pub fn ear(&self, self_id: SelfId) -> Ear {
         let own = self.state().own.clone();

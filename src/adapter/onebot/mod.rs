@@ -186,7 +186,11 @@ impl OneBot {
     async fn call(&self, request: &Request, now: TimeMs) -> Outcome {
         let Some((self_id, caller)) = self.hub.pick(request) else {
             let reason = format!("`{}` is not connected", request.account);
-            return Outcome::NotSent { reason, retry_after: None };
+            return if self.hub.is_anybody_there() {
+                Outcome::NotSent { reason, retry_after: None }
+            } else {
+                Outcome::Offline { reason }
+            };
         };
         let asked = hub::self_id_of(&request.account);
         let is_own = asked.is_none_or(|asked| asked == self_id);

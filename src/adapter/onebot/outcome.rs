@@ -42,7 +42,7 @@ pub fn outcome(reply: Reply, degraded: Vec<Degradation>) -> Outcome {
     match reply {
         Reply::Answer(answer) => answered(&answer, degraded),
         Reply::Http(status, retry_after_s) => http(status, retry_after_s),
-        Reply::NotWritten(reason) => Outcome::NotSent { reason, retry_after: None },
+        Reply::NotWritten(reason) => Outcome::Offline { reason },
         Reply::Lost(reason) => Outcome::Unknown { reason },
     }
 }
@@ -162,6 +162,7 @@ mod tests {
         let word = |outcome: Outcome| match outcome {
             Outcome::Done { .. } => "done",
             Outcome::NotSent { .. } => "not sent",
+            Outcome::Offline { .. } => "offline",
             Outcome::Unknown { .. } => "unknown",
             Outcome::Permanent { .. } => "permanent",
             Outcome::Unrepeatable { .. } => "unrepeatable",

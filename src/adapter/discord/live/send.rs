@@ -186,6 +186,7 @@ fn outcome(reply: Reply, degraded: Vec<Degradation>) -> Outcome {
                 _ => permanent(reason),
             }
         }
+        Reply::Wait { reason, after: None } => Outcome::Offline { reason },
         Reply::Wait { reason, after } => Outcome::NotSent { reason, retry_after: after },
         Reply::Unknown(reason) => Outcome::Unknown { reason },
         Reply::Unrepeatable(reason) => Outcome::Unrepeatable { reason },
