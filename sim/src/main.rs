@@ -5,9 +5,12 @@ use std::time::{Duration, Instant};
 
 use clap::Parser;
 use qundao_sim::op::Plan;
-use qundao_sim::run::{Outcome, Seeds, run, run_all};
+use qundao_sim::run::{Outcome, Seeds, run, run_all, stay_on_one_core};
 use qundao_sim::shrink::shrink;
 use qundao_sim::world::Figures;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// The whole bot on a simulated world.
 #[derive(Parser)]
@@ -44,6 +47,7 @@ fn main() -> ExitCode {
 }
 
 fn one(options: &Options, seed: u64) -> ExitCode {
+    stay_on_one_core(0);
     let outcome = run(&Plan::of(seed, options.ops), true);
     print!("{}", outcome.log.as_deref().unwrap_or_default());
     println!("{} {}", outcome.hash, figures(&outcome.figures));
@@ -135,6 +139,7 @@ fn explain(options: &Options, outcome: &Outcome) {
         return;
     }
     let plan = Plan::of(outcome.seed, options.ops);
+    stay_on_one_core(0);
     let small = shrink(&plan, violation.oracle, Duration::from_secs(60));
     eprintln!("{} of {} operations are enough:", small.ops.len(), plan.ops.len());
     for op in &small.ops {

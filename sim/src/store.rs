@@ -152,6 +152,10 @@ impl Store for SimStore {
         Box::pin(async { block::on(self.inner.start()) })
     }
 
+    fn is_shared(&self) -> bool {
+        self.inner.is_shared()
+    }
+
     fn commit<'a>(&'a self, batch: &'a [Write]) -> Answer<'a, ()> {
         Box::pin(self.try_commit(batch))
     }

@@ -151,7 +151,7 @@ impl Bot {
             tokio::spawn(lanes.run(lanes_rx, finished)),
             tokio::spawn(committer.run(commits_rx, settle_rx)),
             tokio::spawn(Outbox::run(outbox, outbox_rx)),
-            tokio::spawn(orders.run(orders_rx, clock.flows())),
+            tokio::spawn(orders.run(orders_rx, clock.flows() && store.is_shared())),
             tokio::spawn(unread::count(store.clone(), clock.clone(), adapters.clone())),
         ];
         let space_watch = SpaceWatch {

@@ -105,8 +105,10 @@ impl Outbox {
                     self.try_again(certain, wait, "it did not arrive".to_owned());
                 }
             }
-            Seen::Later if self.clock.now() + ASK_AGAIN_MS < outgoing.delivery.expires_at => {
-                self.again(outgoing, ASK_AGAIN_MS);
+            // Until it expires, when nobody needs to know any more.
+            Seen::Later if self.clock.now() < outgoing.delivery.expires_at => {
+                let left_ms = outgoing.delivery.expires_at - self.clock.now();
+                self.again(outgoing, ASK_AGAIN_MS.min(left_ms));
             }
             Seen::Later | Seen::Unknown => {
                 let asked = Outgoing { has_asked: true, ..outgoing };

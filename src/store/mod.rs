@@ -88,6 +88,11 @@ pub trait Store: Send + Sync {
         None
     }
 
+    /// Whether a command beside the bot can write here.
+    fn is_shared(&self) -> bool {
+        true
+    }
+
     /// Commits all of the batch, or nothing.
     fn commit<'a>(&'a self, batch: &'a [Write]) -> BoxFuture<'a, Result<(), StoreError>>;
 

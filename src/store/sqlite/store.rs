@@ -41,6 +41,10 @@ impl Store for Sqlite {
         })
     }
 
+    fn is_shared(&self) -> bool {
+        self.folder.is_some()
+    }
+
     fn free_bytes(&self) -> Option<u64> {
         self.folder.as_deref().and_then(free_bytes)
     }
