@@ -20,6 +20,7 @@ impl Outbox {
         if by_ms < BACK_MS {
             return;
         }
+        self.put_back_ms += by_ms;
         for queue in self.queues.values_mut() {
             queue.put_back(by_ms);
         }
@@ -33,20 +34,19 @@ impl Outbox {
         let ahead_ms = outgoing.delivery.not_before - self.clock.now();
         if ahead_ms > AHEAD_MAX_MS {
             outgoing.put_back(ahead_ms);
-            // Nobody knows when it was tried, so no window is taken for open.
-            outgoing.in_doubt = outgoing.in_doubt.map(|_| LONG_AGO);
         }
     }
 }
 
 impl Outgoing {
-    /// All its times are earlier by so much.
+    /// All its times are earlier by so much. How long ago it was tried nobody knows then: the clock
+    /// may have been put back over hours in which this process stood still. So no window is taken
+    /// for open.
     pub(super) fn put_back(&mut self, by_ms: TimeMs) {
         self.delivery.not_before -= by_ms;
         self.delivery.expires_at -= by_ms;
-        self.tried_at -= by_ms;
-        for since in [&mut self.in_doubt, &mut self.holds_since].into_iter().flatten() {
-            *since -= by_ms;
-        }
+        self.holds_since = self.holds_since.map(|since| since - by_ms);
+        self.tried_at = LONG_AGO;
+        self.in_doubt = self.in_doubt.map(|_| LONG_AGO);
     }
 }

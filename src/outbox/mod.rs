@@ -51,6 +51,8 @@ use queue::Queue;
 struct Sent {
     outgoing: Outgoing,
     heard: Heard,
+    /// By how much the clock had been put back when it left.
+    put_back_ms: i64,
 }
 
 /// What an adapter said.
@@ -85,6 +87,8 @@ pub struct Outbox {
     sent: mpsc::UnboundedSender<Sent>,
     /// What the clock showed when it was last looked at.
     looked_at: TimeMs,
+    /// By how much it has been put back, in all.
+    put_back_ms: i64,
 }
 
 /// Everything that the outbox is made of.
@@ -119,6 +123,7 @@ impl Outbox {
         let (sent, mut outcomes) = mpsc::unbounded_channel();
         let mut outbox = Self {
             looked_at: parts.clock.now(),
+            put_back_ms: 0,
             clock: parts.clock,
             world: parts.world,
             adapters: parts.adapters,
@@ -168,6 +173,7 @@ impl Outbox {
     }
 
     async fn enqueue(&mut self, mut outgoing: Outgoing) {
+        self.look_at_clock();
         self.believe(&mut outgoing);
         if self.due.is_parking() {
             let state = parked(&outgoing);
@@ -196,6 +202,7 @@ impl Outbox {
 
     /// Everything that had to wait is looked at again.
     async fn wake(&mut self) {
+        self.look_at_clock();
         if self.due.is_parking() {
             self.park();
             return;
@@ -351,6 +358,7 @@ impl Outbox {
         }
         self.parking.begins(&outgoing.delivery.account);
         let request = request(&outgoing.delivery);
+        let put_back_ms = self.put_back_ms;
         tokio::spawn(async move {
             planted::reach(Point::BeforeSend);
             let heard = if asks {
@@ -361,12 +369,17 @@ impl Outbox {
             };
             planted::reach(Point::AfterSend);
             // Nobody listens when the bot has stopped: the row says `sending`, as it should.
-            let _ = sent.send(Sent { outgoing, heard });
+            let _ = sent.send(Sent { outgoing, heard, put_back_ms });
         });
     }
 
     async fn settled(&mut self, sent: Sent) {
-        let Sent { outgoing, heard } = sent;
+        let Sent { mut outgoing, heard, put_back_ms } = sent;
+        self.look_at_clock();
+        // It was not here when the others were put back.
+        if put_back_ms < self.put_back_ms {
+            outgoing.put_back(self.put_back_ms - put_back_ms);
+        }
         let to = outgoing.delivery.to.clone();
         let account = outgoing.delivery.account.clone();
         self.parking.ends(&account);
