@@ -21,6 +21,7 @@
 
 pub mod id;
 pub mod clock;
+pub mod zone;
 pub mod value;
 pub mod event;
 pub mod effect;

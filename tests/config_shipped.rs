@@ -21,7 +21,7 @@ fn it_runs_as_it_is() {
     let community = &config.communities[0];
     assert_eq!((community.id.as_str(), community.name.as_str()), ("console", "群岛"));
     assert_eq!(community.groups[0].as_str(), "console:群岛");
-    assert_eq!(community.timezone, Some(chrono_tz::Asia::Shanghai));
+    assert_eq!(community.timezone, Some(qundao::zone::Zone::shanghai()));
     assert_eq!(config.roles.len(), 1);
     let features: Vec<_> = config.scripts.features.keys().map(String::as_str).collect();
     assert_eq!(

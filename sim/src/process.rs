@@ -9,6 +9,7 @@ use qundao::config::{CommunityConfig, Config};
 use qundao::moderation::WordLists;
 use qundao::news::Sources;
 use qundao::store::sqlite::Sqlite;
+use qundao::zone::Zone;
 use sqlx::SqliteConnection;
 use tokio::sync::Mutex;
 
@@ -157,7 +158,7 @@ impl Machine {
     fn config(&self) -> Config {
         let cast = &self.world.plan.cast;
         let mut config = Config::default();
-        config.bot.timezone = cast.zone;
+        config.bot.timezone = product_zone(cast.zone);
         config.limits.script = limits();
         // Some worlds are narrow.
         if self.world.plan.seed.is_multiple_of(3) {
@@ -169,7 +170,7 @@ impl Machine {
             id: "club".to_owned(),
             name: "club".to_owned(),
             groups: vec![group_ref(0), group_ref(4)],
-            timezone: Some(cast.club_zone),
+            timezone: Some(product_zone(cast.club_zone)),
             ..CommunityConfig::default()
         }];
         config
@@ -360,4 +361,9 @@ async fn ended(world: &World) {
         }
         world.ended.notified().await;
     }
+}
+
+/// The oracle reads the clocks of another database than the product.
+fn product_zone(zone: chrono_tz::Tz) -> Zone {
+    zone.name().parse().expect("both know the zones of the cast")
 }

@@ -2,7 +2,7 @@
 //!
 //! Made from the table of keys and the table of adapters; config.schema.json is its copy on disk.
 
-use chrono_tz::TZ_VARIANTS;
+use crate::zone::Zone;
 use serde_json::{Map, Value, json};
 
 use super::keys::{self, EFFECT_WORDS, KeyDoc, KeyValue, Kind, LOCALES};
@@ -44,7 +44,7 @@ pub fn schema() -> Value {
 }
 
 fn zones() -> Vec<&'static str> {
-    TZ_VARIANTS.iter().map(|zone| zone.name()).collect()
+    Zone::names().collect()
 }
 
 fn object(properties: Map<String, Value>, required: &[&str]) -> Value {

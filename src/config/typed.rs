@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use chrono_tz::Tz;
+use crate::zone::Zone;
 
 use super::{AdapterConfig, PostingConfig, RoutineConfig, ScriptTables, SourceText, StoreUrl};
 use crate::id::Ref;
@@ -70,7 +70,7 @@ pub struct BotConfig {
     /// Language where a community names none: `zh` or `en`.
     pub locale: String,
     /// Time zone where a community names none.
-    pub timezone: Tz,
+    pub timezone: Zone,
     /// Folder of features.
     pub scripts: PathBuf,
     /// Folder of rules.
@@ -87,7 +87,7 @@ impl Default for BotConfig {
     fn default() -> Self {
         Self {
             locale: "zh".to_owned(),
-            timezone: Tz::Asia__Shanghai,
+            timezone: Zone::shanghai(),
             scripts: PathBuf::from("scripts"),
             rules: PathBuf::from("rules"),
             data: PathBuf::from("data"),
@@ -122,7 +122,7 @@ pub struct CommunityConfig {
     /// Its groups.
     pub groups: Vec<Ref>,
     /// Its time zone.
-    pub timezone: Option<Tz>,
+    pub timezone: Option<Zone>,
     /// Its language.
     pub locale: Option<String>,
     /// Its profile of posting; that of `[posting]` where absent.

@@ -1,10 +1,9 @@
 //! Time zones, and the one that was meant.
 
-use chrono_tz::{TZ_VARIANTS, Tz};
-
 use super::keys::Kind;
 use super::nearest::{did_you_mean, nearest};
 use super::read::{Node, Reader};
+use crate::zone::Zone;
 
 /// The next step where nothing is near.
 const EXAMPLE: &str =
@@ -25,12 +24,12 @@ const ZONE_ALIASES: &[(&str, &str)] = &[
 
 impl Reader<'_> {
     /// A zone by its IANA name.
-    pub(super) fn zone(&mut self, path: &str, node: &Node<'_>) -> Option<Tz> {
+    pub(super) fn zone(&mut self, path: &str, node: &Node<'_>) -> Option<Zone> {
         let Some(text) = node.get_ref().as_str() else {
             self.wrong_type(path, Kind::Zone.wants(), node, Some(EXAMPLE.to_owned()));
             return None;
         };
-        if let Ok(zone) = text.parse::<Tz>() {
+        if let Ok(zone) = text.parse::<Zone>() {
             return Some(zone);
         }
         let near = nearest_zone(text);
@@ -50,7 +49,7 @@ fn nearest_zone(text: &str) -> Option<&'static str> {
         return Some(zone);
     }
     // `Etc/GMT+8` is eight hours west of Greenwich: never propose it.
-    let names = || TZ_VARIANTS.iter().map(|zone| zone.name()).filter(|it| !it.starts_with("Etc/"));
+    let names = || Zone::names().filter(|it| !it.starts_with("Etc/"));
     let city =
         |name: &&str| name.rsplit('/').next().is_some_and(|city| city.to_lowercase() == lower);
     names().find(city).or_else(|| nearest(text, names().filter(|name| name.contains('/'))))

@@ -5,7 +5,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::ops::RangeFrom;
 use std::sync::Arc;
 
-use chrono_tz::Tz;
+use crate::zone::Zone;
 use regex::Regex;
 
 use super::keywords::{Keywords, Slot};
@@ -103,7 +103,7 @@ impl Active {
 #[derive(Debug)]
 pub struct Plan {
     /// Its time zone.
-    pub timezone: Tz,
+    pub timezone: Zone,
     /// Its language.
     pub locale: Arc<str>,
     /// The scripts whose handlers are meant; the host keeps them as long as somebody holds them.
@@ -123,7 +123,7 @@ pub const ROUTINES: &str = "routines";
 
 impl Plan {
     fn new(
-        timezone: Tz,
+        timezone: Zone,
         locale: &str,
         bundle: Arc<Bundle>,
         keywords: Arc<Keywords>,
@@ -324,7 +324,7 @@ fn routines(scripts: &[Active], config: &Config, community: Option<&str>) -> Vec
 }
 
 /// A number for routines, their times and the zone.
-fn mark(routines: &[Arc<Routine>], zone: Tz) -> u64 {
+fn mark(routines: &[Arc<Routine>], zone: Zone) -> u64 {
     let mut hasher = DefaultHasher::new();
     zone.name().hash(&mut hasher);
     for routine in routines {

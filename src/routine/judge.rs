@@ -2,8 +2,8 @@
 //!
 //! Pure: a function of the routine, the time that was waited for and the present.
 
+use crate::zone::Zone;
 use chrono::{DateTime, Timelike, Utc};
-use chrono_tz::Tz;
 
 use super::spec::{Missed, Routine};
 use super::zone::Slot;
@@ -29,7 +29,7 @@ pub struct Judged {
 }
 
 /// Decides about a time that was waited for, and all others up to now.
-pub fn judge(routine: &Routine, zone: Tz, waited_for: Slot, now: TimeMs) -> Judged {
+pub fn judge(routine: &Routine, zone: Zone, waited_for: Slot, now: TimeMs) -> Judged {
     let spec = &routine.spec;
     let is_due = |slot: &Slot| *slot == waited_for || slot.at + spec.jitter_ms <= now;
     let after = routine.cron.next(zone, waited_for.at);
@@ -74,7 +74,7 @@ pub fn judge(routine: &Routine, zone: Tz, waited_for: Slot, now: TimeMs) -> Judg
 /// Why a late time does not run.
 fn refusal(
     routine: &Routine,
-    zone: Tz,
+    zone: Zone,
     slot: Slot,
     latest: Slot,
     now: TimeMs,
@@ -100,11 +100,11 @@ fn refusal(
     not_after.map(|_| "it was too late in the day")
 }
 
-fn local(zone: Tz, at: TimeMs) -> DateTime<Tz> {
+fn local(zone: Zone, at: TimeMs) -> DateTime<Zone> {
     DateTime::<Utc>::from_timestamp_millis(at).unwrap_or_default().with_timezone(&zone)
 }
 
-fn minute_of(at: DateTime<Tz>) -> u32 {
+fn minute_of(at: DateTime<Zone>) -> u32 {
     at.hour() * 60 + at.minute()
 }
 
@@ -129,8 +129,6 @@ mod tests {
     use crate::routine::cron::Cron;
     use crate::routine::spec::{RoutineSpec, Times};
 
-    const ZONE: Tz = Tz::Asia__Shanghai;
-
     fn routine(cron: &str, missed: Missed) -> Routine {
         let mut spec = RoutineSpec::new("a".to_owned(), Times::Cron(cron.to_owned()));
         spec.missed = missed;
@@ -151,8 +149,8 @@ mod tests {
         waited: &str,
         now: &str,
     ) -> (Vec<String>, Option<String>, Option<String>) {
-        let waited = routine.cron.next(ZONE, at(waited) - 1).unwrap();
-        let judged = judge(routine, ZONE, waited, at(now));
+        let waited = routine.cron.next(Zone::shanghai(), at(waited) - 1).unwrap();
+        let judged = judge(routine, Zone::shanghai(), waited, at(now));
         let missed = judged.missed.into_iter();
         (
             missed.map(|(slot, why)| format!("{} {why}", hour(slot))).collect(),
@@ -205,8 +203,8 @@ mod tests {
             (0, Some("26 01:00 late"), Some("26 02:00"))
         );
         // Not more than a day of them, and not older than a day.
-        let waited = hourly.cron.next(ZONE, at("2026-11-20T00:00")).unwrap();
-        let judged = judge(&hourly, ZONE, waited, at("2026-11-26T03:30"));
+        let waited = hourly.cron.next(Zone::shanghai(), at("2026-11-20T00:00")).unwrap();
+        let judged = judge(&hourly, Zone::shanghai(), waited, at("2026-11-26T03:30"));
         assert_eq!(judged.omitted, 6 * 24 + 3 - EACH_MAX);
         assert_eq!(judged.run.map(|(slot, _)| hour(slot)).as_deref(), Some("25 04:00"));
     }
@@ -224,8 +222,8 @@ mod tests {
     #[test]
     fn a_clock_that_was_put_back_runs_nothing_twice() {
         let hourly = routine("0 * * * *", Missed::All);
-        let waited = hourly.cron.next(ZONE, at("2026-11-26T08:00") - 1).unwrap();
-        let judged = judge(&hourly, ZONE, waited, at("2026-11-26T05:10"));
+        let waited = hourly.cron.next(Zone::shanghai(), at("2026-11-26T08:00") - 1).unwrap();
+        let judged = judge(&hourly, Zone::shanghai(), waited, at("2026-11-26T05:10"));
         assert_eq!(
             judged.run.map(|(slot, late)| (hour(slot), late)),
             Some(("26 08:00".into(), false))

@@ -6,10 +6,10 @@
 //! that passes: what does not exist is left out, what comes twice happens twice. cron(8) does
 //! likewise: <https://manpages.debian.org/bookworm/cron/cron.8>.
 
+use crate::zone::Zone;
 use chrono::{
     DateTime, Datelike as _, MappedLocalTime, NaiveDateTime, NaiveTime, TimeDelta, TimeZone, Utc,
 };
-use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
 use super::cron::Cron;
@@ -33,7 +33,7 @@ pub struct Slot {
 
 impl Cron {
     /// The first slot after a moment. Slots at one moment are one slot.
-    pub fn next(&self, zone: Tz, after: TimeMs) -> Option<Slot> {
+    pub fn next(&self, zone: Zone, after: TimeMs) -> Option<Slot> {
         let from = DateTime::<Utc>::from_timestamp_millis(after)?;
         let local = from.with_timezone(&zone).naive_local();
         if self.is_wall_clock() && !planted::has(Bug::FoldIgnored) {
@@ -46,13 +46,13 @@ impl Cron {
     }
 
     /// Slots after a moment, the earliest first.
-    pub fn slots(&self, zone: Tz, after: TimeMs) -> impl Iterator<Item = Slot> + '_ {
+    pub fn slots(&self, zone: Zone, after: TimeMs) -> impl Iterator<Item = Slot> + '_ {
         let next = move |last: &Slot| self.next(zone, last.at);
         std::iter::successors(self.next(zone, after), next)
     }
 
     /// The slot of a time with a named hour; `None` where the whole day does not exist.
-    fn on_the_wall(&self, zone: Tz, time: NaiveDateTime) -> Option<Slot> {
+    fn on_the_wall(&self, zone: Zone, time: NaiveDateTime) -> Option<Slot> {
         match zone.from_local_datetime(&time) {
             MappedLocalTime::Single(at) | MappedLocalTime::Ambiguous(at, _) => {
                 Some(Slot { at: at.timestamp_millis(), local: time, fold: 0 })
@@ -72,14 +72,14 @@ impl Cron {
     }
 
     /// Of several times in one gap the first stands for all.
-    fn first_in_gap(&self, zone: Tz, time: NaiveDateTime) -> NaiveDateTime {
+    fn first_in_gap(&self, zone: Zone, time: NaiveDateTime) -> NaiveDateTime {
         let day = time.date().and_time(NaiveTime::MIN) - TimeDelta::seconds(1);
         let is_missing =
             |time: &NaiveDateTime| matches!(zone.from_local_datetime(time), MappedLocalTime::None);
         self.after(day).take_while(|at| *at <= time).find(is_missing).unwrap_or(time)
     }
 
-    fn next_interval(&self, zone: Tz, after: TimeMs, local: NaiveDateTime) -> Option<Slot> {
+    fn next_interval(&self, zone: Zone, after: TimeMs, local: NaiveDateTime) -> Option<Slot> {
         // In the first of two passes over an hour, its times come once more later.
         let again = match zone.from_local_datetime(&local) {
             MappedLocalTime::Ambiguous(one, two) if after < two.timestamp_millis() => two - one,
@@ -108,7 +108,7 @@ impl Cron {
 }
 
 /// Whether any time of that day exists. Apia had no 30 December 2011.
-fn has_day(zone: Tz, time: NaiveDateTime) -> bool {
+fn has_day(zone: Zone, time: NaiveDateTime) -> bool {
     let hours = [(0, 0), (12, 0), (23, 59)];
     hours.iter().any(|(hour, minute)| {
         let time = time.date().and_hms_opt(*hour, *minute, 0);
@@ -117,7 +117,7 @@ fn has_day(zone: Tz, time: NaiveDateTime) -> bool {
 }
 
 /// The first moment after a time that does not exist.
-fn after_gap(zone: Tz, time: NaiveDateTime) -> Option<DateTime<Utc>> {
+fn after_gap(zone: Zone, time: NaiveDateTime) -> Option<DateTime<Utc>> {
     let there = DateTime::<Utc>::from_naive_utc_and_offset(time, Utc);
     let is_before = |at: DateTime<Utc>| at.with_timezone(&zone).naive_local() < time;
     let (mut low, mut high) = (there - EAST, there + WEST);
@@ -129,13 +129,13 @@ fn after_gap(zone: Tz, time: NaiveDateTime) -> Option<DateTime<Utc>> {
 }
 
 /// A moment as people there read it, with the day of the week.
-pub fn shown(zone: Tz, at: TimeMs) -> String {
+pub fn shown(zone: Zone, at: TimeMs) -> String {
     let Some(at) = DateTime::<Utc>::from_timestamp_millis(at) else { return String::new() };
     at.with_timezone(&zone).format("%Y-%m-%d %a %H:%M").to_string()
 }
 
 /// The same for members, in their language.
-pub fn worded(locale: &str, zone: Tz, at: TimeMs) -> String {
+pub fn worded(locale: &str, zone: Zone, at: TimeMs) -> String {
     const DAYS: [&str; 7] = ["周一", "周二", "周三", "周四", "周五", "周六", "周日"];
     let Some(at) = DateTime::<Utc>::from_timestamp_millis(at) else { return String::new() };
     let there = at.with_timezone(&zone);

@@ -4,8 +4,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use crate::zone::Zone;
 use chrono::{DateTime, Offset, Utc};
-use chrono_tz::Tz;
 
 use crate::clock::TimeMs;
 
@@ -23,7 +23,7 @@ pub struct LocalTime {
 
 impl LocalTime {
     /// Looks it up in the table of the zone.
-    pub fn at(zone: Tz, at: TimeMs) -> Self {
+    pub fn at(zone: Zone, at: TimeMs) -> Self {
         let utc = DateTime::<Utc>::from_timestamp_millis(at).unwrap_or_default();
         let local = utc.with_timezone(&zone);
         Self {
@@ -36,12 +36,12 @@ impl LocalTime {
 /// The latest quarter of an hour in each zone that was asked for.
 #[derive(Debug, Default)]
 pub struct LocalTimes {
-    latest: HashMap<Tz, (i64, LocalTime)>,
+    latest: HashMap<Zone, (i64, LocalTime)>,
 }
 
 impl LocalTimes {
     /// The local time of a moment.
-    pub fn at(&mut self, zone: Tz, at: TimeMs) -> LocalTime {
+    pub fn at(&mut self, zone: Zone, at: TimeMs) -> LocalTime {
         let quarter = at.div_euclid(QUARTER_MS);
         match self.latest.get(&zone) {
             Some((known, local)) if *known == quarter => local.clone(),
@@ -60,12 +60,8 @@ mod tests {
 
     #[test]
     fn what_is_remembered_is_what_the_table_says() {
-        let zones = [
-            Tz::Asia__Shanghai,
-            Tz::America__New_York,
-            Tz::Asia__Kathmandu,
-            Tz::Australia__Lord_Howe,
-        ];
+        let names = ["Asia/Shanghai", "America/New_York", "Asia/Kathmandu", "Australia/Lord_Howe"];
+        let zones: [Zone; 4] = names.map(|name| name.parse().unwrap());
         let mut times = LocalTimes::default();
         // A year and a half around both changes of summer time, in steps that are no quarters.
         let start = 1_767_225_600_000;

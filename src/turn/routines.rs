@@ -6,8 +6,8 @@
 
 use std::sync::Arc;
 
+use crate::zone::Zone;
 use chrono::{DateTime, Timelike as _, Utc};
-use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
 use super::Turn;
@@ -79,7 +79,7 @@ pub fn is_in_step(plan: &Plan, timers: &[(ScriptName, String, String)], now: Tim
 
 /// Whether a timer waits for the times that the routine has now, and for none beyond the next: a clock
 /// that was wrong may have planned for next year.
-fn stays(data: &str, routine: &Routine, zone: Tz, next: Option<Slot>) -> bool {
+fn stays(data: &str, routine: &Routine, zone: Zone, next: Option<Slot>) -> bool {
     let waits = serde_json::from_str(data).ok().and_then(|data| Waits::unpack(&data));
     waits.is_some_and(|waits| {
         waits.cron == routine.cron.text()

@@ -4,8 +4,8 @@
 //! clock on the wall, and sees for itself where it jumps.
 
 use chrono::{DateTime, Datelike, NaiveDateTime, TimeDelta, Timelike, Utc};
-use chrono_tz::Tz;
 use qundao::routine::Cron;
+use qundao::zone::Zone;
 
 use super::drawn::{Drawn, ZONES, expressions};
 
@@ -24,7 +24,7 @@ struct Quarter {
     missing: Option<(NaiveDateTime, NaiveDateTime)>,
 }
 
-fn quarters(zone: Tz, from: DateTime<Utc>, to: DateTime<Utc>) -> Vec<Quarter> {
+fn quarters(zone: Zone, from: DateTime<Utc>, to: DateTime<Utc>) -> Vec<Quarter> {
     let (mut all, mut at) = (Vec::new(), from);
     let mut highest = from.with_timezone(&zone).naive_local();
     let mut expected = highest;
@@ -81,7 +81,7 @@ fn five_hundred_expressions_in_ten_zones_over_two_years() {
     let check = |zones: &[&str]| -> usize {
         let mut slots = 0;
         for name in zones {
-            let zone: Tz = name.parse().unwrap();
+            let zone: Zone = name.parse().unwrap();
             let quarters = quarters(zone, from, to);
             for drawn in &drawn {
                 // What happens every minute is compared about the changes alone.
@@ -114,7 +114,7 @@ fn parts(quarters: &[Quarter], about_changes: bool) -> Vec<&[Quarter]> {
     changes.map(|at| &quarters[at.saturating_sub(48)..(at + 48).min(quarters.len())]).collect()
 }
 
-fn compare(cron: &Cron, drawn: &Drawn, zone: Tz, quarters: &[Quarter]) -> usize {
+fn compare(cron: &Cron, drawn: &Drawn, zone: Zone, quarters: &[Quarter]) -> usize {
     let (Some(first), Some(last)) = (quarters.first(), quarters.last()) else { return 0 };
     let (from_ms, to_ms) = (first.at * 60_000 - 1, (last.at + QUARTER_MIN) * 60_000);
     let ours: Vec<(i64, u8)> = cron

@@ -5,8 +5,8 @@
 //! and restricts.
 
 use chrono::{DateTime, Utc};
-use chrono_tz::Tz;
 use qundao::routine::Cron;
+use qundao::zone::Zone;
 
 use super::drawn::{Drawn, ZONES, expressions};
 
@@ -28,7 +28,7 @@ fn croner_agrees_where_its_meaning_is_ours() {
     let to = "2028-01-01T00:00:00Z".parse::<DateTime<Utc>>().unwrap();
     let (mut slots, mut compared) = (0, 0);
     for name in ZONES {
-        let zone: Tz = name.parse().unwrap();
+        let zone: Zone = name.parse().unwrap();
         let is_steady = name == "Asia/Shanghai";
         for drawn in expressions(500) {
             let is_common = has_common_days(&drawn) && (is_steady || is_plain(&drawn));

@@ -1,8 +1,8 @@
 //! What happens on the days on which clocks change, row by row.
 
 use chrono::{DateTime, Utc};
-use chrono_tz::Tz;
 use qundao::routine::Cron;
+use qundao::zone::Zone;
 
 /// Zone, expression, day and the moments on that day, each as the clock on the wall shows it with its
 /// distance from UTC; an empty list where nothing happens.
@@ -138,7 +138,7 @@ const ROWS: &[(&str, &str, &str, &[&str])] = &[
 fn days_on_which_clocks_change() {
     assert!(ROWS.len() >= 60);
     for (zone, text, day, expected) in ROWS {
-        let zone: Tz = zone.parse().unwrap();
+        let zone: Zone = zone.parse().unwrap();
         let before = format!("{day}T00:00:00Z").parse::<DateTime<Utc>>().unwrap();
         let found: Vec<String> = Cron::parse(text)
             .unwrap()
@@ -155,7 +155,7 @@ fn days_on_which_clocks_change() {
 
 #[test]
 fn a_slot_in_a_gap_keeps_the_time_that_was_meant() {
-    let zone: Tz = "America/New_York".parse().unwrap();
+    let zone: Zone = "America/New_York".parse().unwrap();
     let before = "2026-03-08T06:00:00Z".parse::<DateTime<Utc>>().unwrap().timestamp_millis();
     for (text, local) in [
         ("30 2 * * *", "2026-03-08 02:30:00"),

@@ -19,6 +19,8 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng as _;
 use sqlx::Row as _;
 
+use crate::ours;
+
 use super::drawn::below;
 use crate::world::{
     Platform, Setup, group_ref, in_time, message, number, peek, script, seed, sqlite,
@@ -113,7 +115,7 @@ impl Year {
         setup.config.communities = vec![CommunityConfig {
             id: "club".to_owned(),
             groups: vec![group_ref("g")],
-            timezone: Some(ZONE),
+            timezone: Some(ours(ZONE)),
             ..CommunityConfig::default()
         }];
         // The whole year is looked at in the end.
@@ -277,7 +279,7 @@ async fn check(path: &Path, year: &Year) -> String {
     let mut expected = BTreeSet::new();
     for (which, times, from, to) in &year.spans {
         let cron = Cron::parse(times).unwrap();
-        let slots = cron.slots(ZONE, *from).take_while(|slot| slot.at <= *to);
+        let slots = cron.slots(ours(ZONE), *from).take_while(|slot| slot.at <= *to);
         expected.extend(slots.map(|slot| (PLANS[*which].name.to_owned(), slot.at)));
     }
     let found: BTreeSet<_> = decided.keys().cloned().collect();

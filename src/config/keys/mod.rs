@@ -10,7 +10,7 @@ mod sections;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use chrono_tz::Tz;
+use crate::zone::Zone;
 
 use super::StoreUrl;
 use crate::id::Ref;
@@ -128,7 +128,7 @@ pub enum KeyValue {
     /// For `Int`.
     Int(i64),
     /// For `Zone`.
-    Zone(Tz),
+    Zone(Zone),
     /// For `Folder`.
     Path(PathBuf),
     /// For `Clock`.

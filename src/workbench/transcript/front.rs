@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use crate::zone::Zone;
 use chrono::{NaiveDateTime, TimeZone as _};
-use chrono_tz::Tz;
 use serde::Deserialize;
 use toml::Spanned;
 
@@ -39,7 +39,7 @@ pub struct FrontMatter {
     /// When it begins, Unix ms.
     pub start: TimeMs,
     /// The community's zone.
-    pub timezone: Tz,
+    pub timezone: Zone,
     /// The community's language.
     pub locale: String,
     /// Seed of all chance.
@@ -211,10 +211,10 @@ fn in_order<T>(map: BTreeMap<Spanned<String>, T>) -> impl Iterator<Item = (Spann
     entries.into_iter()
 }
 
-fn read_zone(origin: &Origin<'_>, zone: Option<&Spanned<String>>) -> Result<Tz, Fault> {
-    let Some(zone) = zone else { return Ok(Tz::Asia__Shanghai) };
+fn read_zone(origin: &Origin<'_>, zone: Option<&Spanned<String>>) -> Result<Zone, Fault> {
+    let Some(zone) = zone else { return Ok(Zone::shanghai()) };
     zone.get_ref().parse().map_err(|_| {
-        let near = nearest(zone.get_ref(), chrono_tz::TZ_VARIANTS.iter().map(|zone| zone.name()));
+        let near = nearest(zone.get_ref(), Zone::names());
         let hint = near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
         origin.fault(zone.span(), format!("`{}` is no time zone{hint}", zone.get_ref()))
     })
@@ -260,7 +260,7 @@ fn read_member(
     name: Spanned<String>,
     raw: RawMember,
     start: TimeMs,
-    zone: Tz,
+    zone: Zone,
     groups: &[String],
 ) -> Result<MemberEntry, Fault> {
     crate::adapter::console::check_name(name.get_ref())
@@ -293,14 +293,14 @@ fn read_member(
     Ok(MemberEntry { name, role, points, trust, joined_at, is_bot, groups })
 }
 
-fn joined_time(text: &str, start: TimeMs, zone: Tz) -> Option<TimeMs> {
+fn joined_time(text: &str, start: TimeMs, zone: Zone) -> Option<TimeMs> {
     match text.strip_suffix(" days before start") {
         Some(days) => Some(start - days.trim().parse::<u16>().ok().map(i64::from)? * 86_400_000),
         None => parse_span(text).map(|ms| start - ms).or_else(|| local_time(zone, text)),
     }
 }
 
-fn local_time(zone: Tz, text: &str) -> Option<TimeMs> {
+fn local_time(zone: Zone, text: &str) -> Option<TimeMs> {
     let formats = ["%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S"];
     let time = formats.iter().find_map(|form| NaiveDateTime::parse_from_str(text, form).ok())?;
     Some(zone.from_local_datetime(&time).earliest()?.timestamp_millis())
