@@ -8,6 +8,8 @@ use qundao_sim::shrink::shrink;
 
 const SEEDS: u64 = 500;
 const OPS: usize = 150;
+/// Those above that have found a bug.
+const FOUND_ONE: [u64; 2] = [1701, 4285];
 
 fn threads() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
@@ -37,6 +39,14 @@ fn nothing_is_lost_doubled_or_late_in_any_world() {
     }
     println!("{done} seeds, {turns} turns");
     assert!(turns > done * 50, "{turns} turns in {done} worlds");
+}
+
+#[test]
+fn seeds_that_have_found_a_bug_hold() {
+    for seed in FOUND_ONE {
+        let outcome = run(&Plan::of(seed, OPS), false);
+        assert!(outcome.violation.is_none(), "seed {seed}: {:?}", outcome.violation);
+    }
 }
 
 /// O10.
