@@ -2,12 +2,12 @@
 //!
 //! Made from the table of keys and the table of adapters; config.schema.json is its copy on disk.
 
-use crate::zone::Zone;
 use serde_json::{Map, Value, json};
 
 use super::keys::{self, EFFECT_WORDS, KeyDoc, KeyValue, Kind, LOCALES};
 use crate::adapter::{ADAPTERS, AdapterDefault, AdapterKey, AdapterKind, AdapterSpec};
 use crate::routine::spec::shown_minute;
+use crate::zone::Zone;
 
 /// The schema, draft 7, which is what editors of TOML know.
 pub fn schema() -> Value {

@@ -5,12 +5,11 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use crate::zone::Zone;
-
 use super::{AdapterConfig, PostingConfig, RoutineConfig, ScriptTables, SourceText, StoreUrl};
 use crate::id::Ref;
 use crate::script::protocol::ScriptLimits;
 use crate::value::Role;
+use crate::zone::Zone;
 
 /// A configuration that has passed every check that needs no script.
 #[derive(Clone, Debug)]

@@ -5,7 +5,6 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::ops::RangeFrom;
 use std::sync::Arc;
 
-use crate::zone::Zone;
 use regex::Regex;
 
 use super::keywords::{Keywords, Slot};
@@ -18,6 +17,7 @@ use crate::routine::{Cron, Posting, Routine};
 use crate::script::pattern::regex;
 use crate::script::protocol::{Bundle, Command, HandlerId, Manifest, Run, Trigger};
 use crate::value::{Role, ValueMap};
+use crate::zone::Zone;
 
 /// How the text of a message is held against a handler.
 #[derive(Debug)]

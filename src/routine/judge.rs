@@ -2,12 +2,12 @@
 //!
 //! Pure: a function of the routine, the time that was waited for and the present.
 
-use crate::zone::Zone;
 use chrono::{DateTime, Timelike, Utc};
 
 use super::spec::{Missed, Routine};
 use super::zone::Slot;
 use crate::clock::TimeMs;
+use crate::zone::Zone;
 
 /// Later than this is late.
 pub const ON_TIME_MS: i64 = 60_000;

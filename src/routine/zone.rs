@@ -6,7 +6,6 @@
 //! that passes: what does not exist is left out, what comes twice happens twice. cron(8) does
 //! likewise: <https://manpages.debian.org/bookworm/cron/cron.8>.
 
-use crate::zone::Zone;
 use chrono::{
     DateTime, Datelike as _, MappedLocalTime, NaiveDateTime, NaiveTime, TimeDelta, TimeZone, Utc,
 };
@@ -15,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::cron::Cron;
 use crate::clock::TimeMs;
 use crate::planted::{self, Bug};
+use crate::zone::Zone;
 
 /// Offsets from UTC lie between these.
 const WEST: TimeDelta = TimeDelta::hours(13);

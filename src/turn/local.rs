@@ -4,10 +4,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::zone::Zone;
 use chrono::{DateTime, Offset, Utc};
 
 use crate::clock::TimeMs;
+use crate::zone::Zone;
 
 /// Zones change their offsets, and days begin, at full quarters of an hour.
 const QUARTER_MS: i64 = 15 * 60 * 1000;

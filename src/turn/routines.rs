@@ -6,7 +6,6 @@
 
 use std::sync::Arc;
 
-use crate::zone::Zone;
 use chrono::{DateTime, Timelike as _, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -22,6 +21,7 @@ use crate::routine::spec::DayMinute;
 use crate::routine::{Cron, Overlap, Post, Routine, RoutineSpec, Slot, Times, judge};
 use crate::store::{MISSED, RAN, RUNS_REMEMBERED, RoutineRow, RunRow, SKIPPED, TimerRow};
 use crate::value::{Value, ValueMap};
+use crate::zone::Zone;
 
 /// The timer of an event that only holds a community's timers against its routines.
 pub const LOOK: &str = "@";

@@ -10,12 +10,11 @@ mod sections;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use crate::zone::Zone;
-
 use super::StoreUrl;
 use crate::id::Ref;
 use crate::routine::PostingSlot;
 use crate::routine::spec::{DayMinute, shown_minute};
+use crate::zone::Zone;
 
 pub use limits::{EFFECT_WORDS, LIMITS};
 pub use planned::{POSTING, ROUTINE, SLOT};

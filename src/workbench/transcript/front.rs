@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use crate::zone::Zone;
 use chrono::{NaiveDateTime, TimeZone as _};
 use serde::Deserialize;
 use toml::Spanned;
@@ -12,6 +11,7 @@ use crate::adapter::console::{HOME, parse_span};
 use crate::clock::TimeMs;
 use crate::config::{self, Mode, ScriptConfig};
 use crate::value::Role;
+use crate::zone::Zone;
 
 use super::{Fault, nearest};
 
