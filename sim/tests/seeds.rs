@@ -9,7 +9,7 @@ use qundao_sim::shrink::shrink;
 const SEEDS: u64 = 500;
 const OPS: usize = 150;
 /// Those above that have found a bug.
-const FOUND_ONE: [u64; 2] = [1701, 4285];
+const FOUND_ONE: [u64; 3] = [1701, 4285, 17853];
 
 fn threads() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)

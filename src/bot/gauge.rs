@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
 
 use crate::id::EventId;
 
@@ -20,7 +20,7 @@ impl Gauge {
     /// One more thing under way, until the ticket is dropped.
     pub fn ticket(self: &Arc<Self>) -> Ticket {
         self.count.fetch_add(1, Ordering::SeqCst);
-        Ticket(self.clone())
+        Ticket { gauge: self.clone(), heard: None }
     }
 
     /// One more post of a routine that is not settled, until this is dropped.
@@ -60,12 +60,28 @@ impl Gauge {
 
 /// One thing under way.
 #[derive(Debug)]
-pub struct Ticket(Arc<Gauge>);
+pub struct Ticket {
+    gauge: Arc<Gauge>,
+    /// Who waits for it to end.
+    heard: Option<oneshot::Sender<()>>,
+}
+
+impl Ticket {
+    /// Ends when the ticket is given back: what it stood for is written.
+    pub fn given_back(&mut self) -> oneshot::Receiver<()> {
+        let (heard, ended) = oneshot::channel();
+        self.heard = Some(heard);
+        ended
+    }
+}
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        if self.0.count.fetch_sub(1, Ordering::SeqCst) == 1 {
-            self.0.empty.notify_waiters();
+        if let Some(heard) = self.heard.take() {
+            let _ = heard.send(());
+        }
+        if self.gauge.count.fetch_sub(1, Ordering::SeqCst) == 1 {
+            self.gauge.empty.notify_waiters();
         }
     }
 }

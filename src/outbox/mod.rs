@@ -85,6 +85,8 @@ pub struct Outbox {
     /// Why the later parts of messages are not sent, by message.
     broken: HashMap<String, String>,
     sent: mpsc::UnboundedSender<Sent>,
+    /// Destinations where the end of what went wrong is written.
+    written: mpsc::UnboundedSender<Destination>,
     /// What the clock showed when it was last looked at.
     looked_at: TimeMs,
     /// By how much it has been put back, in all.
@@ -121,6 +123,7 @@ impl Outbox {
     /// Works until the bot stops.
     pub async fn run(parts: OutboxParts, mut outgoing: mpsc::UnboundedReceiver<Outgoing>) {
         let (sent, mut outcomes) = mpsc::unbounded_channel();
+        let (written, mut ends) = mpsc::unbounded_channel();
         let mut outbox = Self {
             looked_at: parts.clock.now(),
             put_back_ms: 0,
@@ -139,6 +142,7 @@ impl Outbox {
             stalled: VecDeque::new(),
             broken: HashMap::new(),
             sent,
+            written,
         };
         let due = outbox.due.clone();
         loop {
@@ -148,6 +152,7 @@ impl Outbox {
             tokio::select! {
                 biased;
                 Some(sent) = outcomes.recv() => outbox.settled(sent).await,
+                Some(to) = ends.recv() => outbox.go_on(to).await,
                 () = due.moved.notified() => outbox.wake().await,
                 () = sleep(wait) => outbox.wake().await,
                 next = outgoing.recv() => match next {

@@ -8,7 +8,7 @@ use super::queue::HOLD_UP_MS;
 use super::{BROKEN_MAX, Outbox, Outgoing, backoff_ms, makes_message};
 use crate::adapter::{Barred, Degradation, Outcome, Seen, SendSafety};
 use crate::commit::tell;
-use crate::effect::{Call, Delivery, DeliveryState, Policy};
+use crate::effect::{Call, Delivery, DeliveryState, Destination, Policy};
 use crate::planted::{self, Bug};
 use crate::report::Notice;
 use crate::store::Write;
@@ -223,11 +223,32 @@ impl Outbox {
         None
     }
 
-    /// It was not made, unless an earlier try was.
-    fn fail(&mut self, outgoing: Outgoing, reason: String) {
+    /// It was not made, unless an earlier try was. What follows it goes once that is written: a start
+    /// that knows nothing of it would send it then, after what followed.
+    fn fail(&mut self, mut outgoing: Outgoing, reason: String) {
         let is_certain = outgoing.in_doubt.is_none();
         let state = if is_certain { DeliveryState::Failed } else { DeliveryState::Unknown };
+        let to = outgoing.delivery.to.clone();
+        let ended = outgoing.ticket.get_or_insert_with(|| self.gauge.ticket()).given_back();
         self.end(outgoing, state, Some(reason), None);
+        let Some(queue) = self.queues.get_mut(&to) else { return };
+        queue.busy = true;
+        let written = self.written.clone();
+        tokio::spawn(async move {
+            // Where nobody writes any more, nothing goes out either.
+            if ended.await.is_ok() {
+                let _ = written.send(to);
+            }
+        });
+    }
+
+    /// What ended badly is written: the next may go.
+    pub(super) async fn go_on(&mut self, to: Destination) {
+        self.look_at_clock();
+        if let Some(queue) = self.queues.get_mut(&to) {
+            queue.busy = false;
+        }
+        self.pump(&to).await;
     }
 
     /// Puts a delivery back in front, to be tried later; beside the queue, where it would hold up
