@@ -391,11 +391,18 @@ impl Outbox {
         if let Some(queue) = self.queues.get_mut(&to) {
             queue.busy = false;
         }
+        let is_there =
+            !matches!(heard, Heard::Outcome(Outcome::Offline { .. }) | Heard::Seen(Seen::Later));
+        let is_back = is_there && self.parking.is_back(&account);
         match heard {
             Heard::Outcome(outcome) => self.settle(outgoing, outcome).await,
             Heard::Seen(seen) => self.seen(outgoing, seen).await,
         }
         self.pump(&to).await;
+        // Whoever has heard that it was offline hears from its adapter that it is back.
+        if is_back {
+            self.pump_others(&to).await;
+        }
         self.resume(&account, self.clock.now()).await;
     }
 

@@ -177,14 +177,29 @@ impl Parking {
         self.breakers.insert(account.clone(), first + REFUSALS_MS).is_none_or(|until| until <= now)
     }
 
-    /// A delivery arrived: what refused does so no more. Why it did.
-    pub(super) fn accepted(&mut self, delivery: &Delivery) -> Option<Barred> {
+    /// A delivery arrived: what refused does so no more. Whether anything did.
+    pub(super) fn accepted(&mut self, delivery: &Delivery) -> bool {
         if self.places.is_empty() {
-            return None;
+            return false;
         }
         // A breaker holds for its time, whoever else is content.
         let [there, account] = Place::of(delivery).map(|place| self.places.remove(&place));
-        there.or(account).map(|parked| parked.why)
+        there.is_some() || account.is_some()
+    }
+
+    /// The platform said something to a call of this account, whatever it was. Whether it had been
+    /// offline.
+    pub(super) fn is_back(&mut self, account: &Ref) -> bool {
+        if self.places.is_empty() {
+            return false;
+        }
+        let place = Place::Account(account.clone());
+        let was_offline =
+            self.places.get(&place).is_some_and(|parked| parked.why == Barred::Offline);
+        if was_offline {
+            self.places.remove(&place);
+        }
+        was_offline
     }
 
     /// Something happened in a place: it is asked soon, or now where the bot was let in again.

@@ -63,8 +63,8 @@ impl Outbox {
             reasons.push("reordered: sent after what followed it".to_owned());
         }
         let reason = (!reasons.is_empty()).then(|| reasons.join("; "));
-        if let Some(why) = self.parking.accepted(&outgoing.delivery) {
-            self.reopen(&outgoing, why).await;
+        if self.parking.accepted(&outgoing.delivery) {
+            self.reopen(&outgoing).await;
         }
         self.end(outgoing, DeliveryState::Sent, reason, id);
     }
@@ -168,16 +168,18 @@ impl Outbox {
     }
 
     /// A place that refused takes messages again: all that waits for it, or its account, may go.
-    async fn reopen(&mut self, outgoing: &Outgoing, why: Barred) {
-        self.watched.watch(self.parking.places());
+    async fn reopen(&mut self, outgoing: &Outgoing) {
         let delivery = &outgoing.delivery;
-        // Whoever has heard that it was offline hears from its adapter that it is back.
-        if why != Barred::Offline {
-            let text = format!("`{}` takes messages again", delivery.to.reference());
-            let notice = Notice { community: Some(delivery.community), text, is_problem: false };
-            tell(&self.notices, &notice);
-        }
-        let others: Vec<_> = self.queues.keys().filter(|to| **to != delivery.to).cloned().collect();
+        let text = format!("`{}` takes messages again", delivery.to.reference());
+        let notice = Notice { community: Some(delivery.community), text, is_problem: false };
+        tell(&self.notices, &notice);
+        self.pump_others(&delivery.to).await;
+    }
+
+    /// All that waits elsewhere may go.
+    pub(super) async fn pump_others(&mut self, than: &Destination) {
+        self.watched.watch(self.parking.places());
+        let others: Vec<_> = self.queues.keys().filter(|to| *to != than).cloned().collect();
         for to in others {
             self.pump(&to).await;
         }

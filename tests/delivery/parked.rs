@@ -144,6 +144,27 @@ async fn an_account_that_is_offline_is_waited_for_in_order_and_no_try_is_counted
 }
 
 #[tokio::test]
+async fn an_account_that_answers_anything_is_back() {
+    let mut asked = 0;
+    // Offline five times, then it refuses what is asked first.
+    let answer = move |_: &_| {
+        asked += 1;
+        match asked {
+            1..=5 => offline(),
+            6 => Outcome::Permanent { reason: "no such message".to_owned() },
+            n => done(n),
+        }
+    };
+    let elsewhere = |id| Destination::Group(group_ref(&format!("g{id}")));
+    let deliveries = (1..=9).map(|id| Delivery { to: elsewhere(id), ..queued(id) }).collect();
+    let scene = Scene::after(Platform::answering(answer), Vec::new(), deliveries).await;
+    scene.until(START + 31_000).await;
+    let states = scene.states().await;
+    assert_eq!(states.iter().filter(|state| *state == "failed").count(), 1, "{states:?}");
+    assert_eq!(states.iter().filter(|state| *state == "sent").count(), 8, "{states:?}");
+}
+
+#[tokio::test]
 async fn a_revoked_token_costs_five_calls_at_most() {
     let (platform, _) = refusing(Barred::Token);
     let mut scene = Scene::new(platform, vec![echo()]).await;
