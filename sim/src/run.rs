@@ -139,8 +139,8 @@ pub fn stay_on_one_core(thread: usize) {
     }
 }
 
-#[cfg(not(target_os = "linux"))]
 /// Only Linux is asked for it.
+#[cfg(not(target_os = "linux"))]
 pub fn stay_on_one_core(_: usize) {}
 
 /// Seeds to run.

@@ -13,7 +13,8 @@ pub(super) const AHEAD_MAX_MS: i64 = 3_600_000;
 const LONG_AGO: TimeMs = 0;
 
 impl Outbox {
-    /// Looks whether the clock was put back, and puts all waits back with it.
+    /// Looks whether the clock was put back, and puts all waits back with it. Whatever happens, this
+    /// comes first.
     pub(super) fn look_at_clock(&mut self) {
         let now = self.clock.now();
         let by_ms = std::mem::replace(&mut self.looked_at, now) - now;

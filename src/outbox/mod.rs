@@ -146,7 +146,6 @@ impl Outbox {
         };
         let due = outbox.due.clone();
         loop {
-            outbox.look_at_clock();
             let wait = outbox.wait_ms();
             // In this order, because only the last can come without end.
             tokio::select! {
@@ -393,7 +392,7 @@ impl Outbox {
         }
         let is_there =
             !matches!(heard, Heard::Outcome(Outcome::Offline { .. }) | Heard::Seen(Seen::Later));
-        let is_back = is_there && self.parking.is_back(&account);
+        let is_back = is_there && self.parking.came_back(&account);
         match heard {
             Heard::Outcome(outcome) => self.settle(outgoing, outcome).await,
             Heard::Seen(seen) => self.seen(outgoing, seen).await,

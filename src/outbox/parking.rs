@@ -189,7 +189,7 @@ impl Parking {
 
     /// The platform said something to a call of this account, whatever it was. Whether it had been
     /// offline.
-    pub(super) fn is_back(&mut self, account: &Ref) -> bool {
+    pub(super) fn came_back(&mut self, account: &Ref) -> bool {
         if self.places.is_empty() {
             return false;
         }

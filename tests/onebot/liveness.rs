@@ -77,9 +77,15 @@ async fn heartbeats_tell_that_the_account_is_logged_out() {
     rig.inbox.until("online", |events| online(events) == [true]).await;
     sim.set_offline(true);
     rig.inbox.until("offline", |events| online(events) == [true, false]).await;
+    sim.refuse("send_group_msg", 1200, "账号离线");
+    let outcome = rig.send(group(777), say("早")).await;
+    assert!(matches!(outcome, Outcome::Offline { .. }), "{outcome:?}");
     tokio::time::sleep(Duration::from_secs(300)).await;
     sim.set_offline(false);
     rig.inbox.until("online again", |events| online(events) == [true, false, true]).await;
+    sim.refuse("send_group_msg", 1200, "发送频率过快");
+    let outcome = rig.send(group(777), say("早")).await;
+    assert!(matches!(outcome, Outcome::NotSent { .. }), "{outcome:?}");
     // Told once each, however many heartbeats said so.
     assert_eq!(online(&rig.inbox.events()), [true, false, true]);
     let notice = serde_json::json!({

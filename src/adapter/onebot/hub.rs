@@ -358,6 +358,11 @@ impl Hub {
         self.state().accounts.values().any(|account| account.caller().is_some())
     }
 
+    /// Whether the implementation has told that the account is logged out.
+    pub fn is_logged_out(&self, self_id: SelfId) -> bool {
+        self.state().accounts.get(&self_id).is_some_and(|account| account.told == Some(false))
+    }
+
     /// How the frames of an account are read.
     pub fn ear(&self, self_id: SelfId) -> Ear {
         let own = self.state().own.clone();

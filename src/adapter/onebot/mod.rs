@@ -199,7 +199,15 @@ impl OneBot {
             Ok(action) => {
                 let limit = self.hub.settings.timeout;
                 let reply = caller.call(action.name, &action.params, limit).await;
-                barred(outcome(reply, action.degraded), &request.call, &request.to)
+                match barred(outcome(reply, action.degraded), &request.call, &request.to) {
+                    // The implementation is there, and QQ is not.
+                    Outcome::NotSent { reason, retry_after: None }
+                        if self.hub.is_logged_out(self_id) =>
+                    {
+                        Outcome::Offline { reason }
+                    }
+                    outcome => outcome,
+                }
             }
         }
     }
