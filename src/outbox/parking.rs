@@ -157,9 +157,11 @@ impl Parking {
         let [_, place] = Place::of(delivery);
         let why = Barred::Offline;
         let wait_ms = match self.places.get(&place) {
-            Some(parked) if parked.why == why => (parked.wait_ms * 2).min(OFFLINE_MAX_MS),
             // It refuses for a reason of its own, and waits long enough.
-            Some(_) => return,
+            Some(parked) if parked.why != why => return,
+            // This call was on its way beside the one that found out: one absence, one wait.
+            Some(parked) if now < parked.refused_at + parked.wait_ms => return,
+            Some(parked) => (parked.wait_ms * 2).min(OFFLINE_MAX_MS),
             None => OFFLINE_FIRST_MS,
         };
         self.places.insert(place, Parked { why, refused_at: now, wait_ms, until: now + wait_ms });
