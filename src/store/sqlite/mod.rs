@@ -313,3 +313,18 @@ fn failure(error: sqlx::Error) -> StoreError {
         _ => StoreError::Io(error.to_string()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `.cargo/config.toml` says how, and its variable could be mistyped or go unread.
+    #[tokio::test]
+    async fn sqlite_is_built_as_this_repository_asks() {
+        let options = SqliteConnectOptions::from_str("sqlite::memory:").unwrap();
+        let mut connection = options.connect().await.unwrap();
+        let rows = sqlx::query("PRAGMA compile_options").fetch_all(&mut connection).await.unwrap();
+        let options: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+        assert!(options.contains(&"STMTJRNL_SPILL=4194304".to_owned()), "{options:?}");
+    }
+}
