@@ -9,9 +9,10 @@ use crate::program::Program;
 /// Part of a file name: only these are played.
 pub const ONLY: &str = "QUNDAO_HOSTILE_ONLY";
 
-/// Limits with which `killers` end their process: what the engine allows is too much for it.
+/// Limits with which `killers` end their process: what the engine allows is too much for it. Their
+/// time is ample, so that memory ends first where the machine is slow to give it.
 pub const RAISED: &str = "script_string_bytes = 16777216\nscript_entries = 1000000\n\
-    script_operations = 10000000000\nscript_handler_ms = 200\nscript_memory_mib = 384";
+    script_operations = 10000000000\nscript_handler_ms = 600\nscript_memory_mib = 384";
 
 /// A script and what it says of its own end.
 pub struct Script {
