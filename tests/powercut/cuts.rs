@@ -7,9 +7,12 @@ use std::sync::{Arc, Mutex};
 use futures_util::FutureExt as _;
 use powercut::Disk;
 use qundao::planted::{Bug, plant};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
+use sqlx::{ConnectOptions as _, Executor as _};
 
 use crate::books::look;
 use crate::load::{Load, World};
+use crate::world::number;
 use crate::{ONE_AT_A_TIME, cycles, open, seed};
 
 /// Cuts, unless `QUNDAO_CYCLES` says otherwise.
@@ -37,7 +40,7 @@ struct Outcome {
 
 /// Cuts the power so often, and says what was wrong afterwards; stops when something was.
 async fn cut(seed: u64, cuts: usize) -> Outcome {
-    let root = tempfile::tempdir().unwrap();
+    let mut root = tempfile::tempdir().unwrap();
     let mut outcome = Outcome::default();
     let mut world = World::new(seed);
     let mut luck = powercut::Chance::new(seed);
@@ -68,6 +71,9 @@ async fn cut(seed: u64, cuts: usize) -> Outcome {
     outcome.events = world.said.len();
     if outcome.broken.is_empty() {
         end(&mut world, &folder, &mut outcome).await;
+    } else if std::env::var_os("QUNDAO_KEEP").is_some() {
+        root.disable_cleanup(true);
+        println!("what is left is in {}", root.path().display());
     }
     outcome
 }
@@ -172,6 +178,37 @@ async fn no_power_cut_takes_what_was_acknowledged() {
         done += cuts;
     }
     println!("{done} power cuts");
+}
+
+/// Opens what is there, or begins it.
+async fn plain(file: &Path, disk: &Disk) -> SqliteConnection {
+    let options = SqliteConnectOptions::new().filename(file).create_if_missing(true);
+    let options = options.journal_mode(SqliteJournalMode::Wal);
+    options
+        .synchronous(SqliteSynchronous::Full)
+        .vfs(disk.name().to_owned())
+        .connect()
+        .await
+        .unwrap()
+}
+
+/// SQLite opens the log only when it reads. A cut before that once took the log, and whoever looked
+/// found a database that was broken.
+#[tokio::test]
+async fn a_cut_before_the_log_is_opened_leaves_it() {
+    let root = tempfile::tempdir().unwrap();
+    let [first, second, third] = ["1", "2", "3"].map(|name| root.path().join(name));
+    std::fs::create_dir_all(&first).unwrap();
+    let disk = Disk::new();
+    let mut db = plain(&first.join("a.db"), &disk).await;
+    db.execute("CREATE TABLE t(n); INSERT INTO t VALUES(7)").await.unwrap();
+    disk.now(|platter| platter.cut(&mut powercut::Chance::new(1), &second));
+    let disk = Disk::new();
+    let into = third.clone();
+    disk.after(1, move |platter| platter.cut(&mut powercut::Chance::new(1), &into));
+    number(&mut plain(&second.join("a.db"), &disk).await, "SELECT n FROM t").await;
+    let n = number(&mut plain(&third.join("a.db"), &Disk::new()).await, "SELECT n FROM t").await;
+    assert_eq!(n, 7);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

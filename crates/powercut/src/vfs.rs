@@ -4,7 +4,7 @@
 //! SQLite reserves for both (`szOsFile`). Locks and shared memory are the system's alone.
 
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -57,6 +57,21 @@ impl Call {
 }
 
 impl State {
+    /// The logs of a database lie on the disk before SQLite opens them, which it does only when it
+    /// reads: a cut before that leaves them.
+    fn find_logs(&mut self, database: &Path) {
+        for ending in ["-wal", "-journal"] {
+            let mut log = database.as_os_str().to_owned();
+            log.push(ending);
+            let log = PathBuf::from(log);
+            if !self.files.contains_key(&log)
+                && let Ok(bytes) = std::fs::read(&log)
+            {
+                self.files.insert(log, Image::there(bytes));
+            }
+        }
+    }
+
     /// Counts a call and does what is to be done before it; says whether it fails.
     fn reach(&mut self, call: Call) -> Result<(), c_int> {
         self.calls += 1;
@@ -156,6 +171,7 @@ unsafe extern "C" fn open(
         }
         if let Some(before) = before {
             state.files.insert(path.clone(), before.map_or_else(Image::default, Image::there));
+            state.find_logs(&path);
         }
         (*ours).context = context;
         (*ours).path = if is_kept { Box::into_raw(Box::new(path)) } else { std::ptr::null_mut() };
