@@ -318,7 +318,8 @@ fn failure(error: sqlx::Error) -> StoreError {
 mod tests {
     use super::*;
 
-    /// `.cargo/config.toml` says how, and its variable could be mistyped or go unread.
+    /// `.cargo/config.toml` says how, in a variable that could go unread. SQLite tells of one of the
+    /// two options in it; `HAVE_FDATASYNC` shows only in the calls of the process.
     #[tokio::test]
     async fn sqlite_is_built_as_this_repository_asks() {
         let options = SqliteConnectOptions::from_str("sqlite::memory:").unwrap();
