@@ -105,6 +105,9 @@ pub struct Committer {
     pub store: Arc<dyn Store>,
     /// Most turns in one transaction.
     pub batch: usize,
+    /// How long outcomes of deliveries wait for turns to travel with: a transaction of their own
+    /// costs as much as one of many turns, and keeps the next turns waiting.
+    pub outcomes_wait: Duration,
     /// Back to the lanes.
     pub lanes: mpsc::UnboundedSender<Message>,
     /// What may be sent now.
@@ -135,6 +138,8 @@ pub type Settling = (Write, Option<Ticket>);
 /// Waits between tries when the disk fails, ms: doubled up to the last.
 /// Short enough that the bot goes on within seconds when there is room again.
 const BACKOFF_MS: (u64, u64) = (50, 2000);
+/// [`Committer::outcomes_wait`] where time passes.
+pub const OUTCOMES_WAIT: Duration = Duration::from_millis(4);
 
 impl Committer {
     /// Works until both queues are closed.
@@ -151,6 +156,11 @@ impl Committer {
                 biased;
                 count = turns.recv_many(&mut items, self.batch) => no_turns = count == 0,
                 count = settlements.recv_many(&mut settled, self.batch) => no_settlements = count == 0,
+            }
+            if items.is_empty() && !settled.is_empty() && !self.outcomes_wait.is_zero() {
+                // Time that is up, and a queue that is closed, both mean that nobody comes along.
+                let more = turns.recv_many(&mut items, self.batch);
+                let _ = tokio::time::timeout(self.outcomes_wait, more).await;
             }
             // What came to the other queue meanwhile travels along.
             while settled.len() < self.batch

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, RwLock};
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -15,7 +16,7 @@ use super::watch::Watcher;
 use super::{Bot, Parts, condemn, fire_due};
 use crate::adapter::Adapter;
 use crate::clock::TimeMs;
-use crate::commit::{Committer, Figures, Listeners};
+use crate::commit::{Committer, Figures, Listeners, OUTCOMES_WAIT};
 use crate::id::{EventId, Ref};
 use crate::intake::space::SpaceWatch;
 use crate::intake::{Door, Intake};
@@ -114,6 +115,7 @@ impl Bot {
         let committer = Committer {
             store: store.clone(),
             batch: config.limits.commit_turns,
+            outcomes_wait: if clock.flows() { OUTCOMES_WAIT } else { Duration::ZERO },
             lanes: lanes_tx.clone(),
             outbox: outbox_tx,
             gauge: gauge.clone(),

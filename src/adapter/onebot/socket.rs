@@ -79,9 +79,18 @@ type Socket = WebSocketStream<Box<dyn ByteStream>>;
 type Source = SplitStream<Socket>;
 type Sink = SplitSink<Socket, Message>;
 
+/// Read at once. The library fills as much with zeros before each read, so that more is not better.
+const READ_BYTES: usize = 16 * 1024;
+
+/// Calls that are written at once. If the connection breaks meanwhile, all of them are in doubt.
+const WRITTEN_TOGETHER: usize = 16;
+
 /// Limits of every WebSocket.
 pub fn limits() -> WebSocketConfig {
-    WebSocketConfig::default().max_message_size(Some(FRAME_MAX)).max_frame_size(Some(FRAME_MAX))
+    WebSocketConfig::default()
+        .read_buffer_size(READ_BYTES)
+        .max_message_size(Some(FRAME_MAX))
+        .max_frame_size(Some(FRAME_MAX))
 }
 
 /// Serves a connection until it ends.
@@ -358,24 +367,31 @@ fn online(answer: &Answer) -> Option<bool> {
     status.online()
 }
 
-/// The side that speaks.
+/// The side that speaks. Calls that come together leave together: a write of the system each would
+/// cost more than all that is written.
 async fn write(sink: &mut Sink, calls: &Calls, mut outgoing: mpsc::Receiver<Outgoing>) -> Ended {
-    while let Some(next) = outgoing.recv().await {
-        let sent = match next {
-            Outgoing::Call(number, text) => {
-                if !calls.begin(number) {
-                    continue;
+    let mut batch = Vec::with_capacity(WRITTEN_TOGETHER);
+    while outgoing.recv_many(&mut batch, WRITTEN_TOGETHER).await > 0 {
+        for next in batch.drain(..) {
+            let fed = match next {
+                Outgoing::Call(number, text) => {
+                    if !calls.begin(number) {
+                        continue;
+                    }
+                    let fed = sink.feed(Message::text(text)).await;
+                    if matches!(fed, Err(Error::ConnectionClosed | Error::AlreadyClosed)) {
+                        calls.not_written(number);
+                    }
+                    fed
                 }
-                let sent = sink.send(Message::text(text)).await;
-                if matches!(sent, Err(Error::ConnectionClosed | Error::AlreadyClosed)) {
-                    calls.not_written(number);
-                }
-                sent
+                Outgoing::Probe(text) => sink.feed(Message::text(text)).await,
+                Outgoing::Ping => sink.feed(Message::Ping(Vec::new().into())).await,
+            };
+            if let Err(error) = fed {
+                return broken(&error);
             }
-            Outgoing::Probe(text) => sink.send(Message::text(text)).await,
-            Outgoing::Ping => sink.send(Message::Ping(Vec::new().into())).await,
-        };
-        if let Err(error) = sent {
+        }
+        if let Err(error) = sink.flush().await {
             return broken(&error);
         }
     }

@@ -70,7 +70,11 @@ fn serve() -> Result<(), String> {
     let failed = |error: std::io::Error| error.to_string();
     let socket = std::io::stdin().as_fd().try_clone_to_owned().map_err(failed)?;
     let record = std::io::stdout().as_fd().try_clone_to_owned().map_err(failed)?;
-    let mut pipe = Pipe { socket: UnixStream::from(socket), incoming: Incoming::default() };
+    let mut pipe = Pipe {
+        socket: UnixStream::from(socket),
+        incoming: Incoming::default(),
+        chunk: vec![0; CHUNK],
+    };
     let Some(DownIn::Hello { limits, threads }) = pipe.next()? else {
         return Err("this process serves a running bot; it is not started by hand".to_owned());
     };
@@ -133,19 +137,20 @@ fn start(
 struct Pipe {
     socket: UnixStream,
     incoming: Incoming,
+    /// Made once: filled with zeros for each read, it took a third of the reader's time.
+    chunk: Vec<u8>,
 }
 
 impl Pipe {
     /// Waits for a message; `None` when the supervisor is gone.
     fn next(&mut self) -> Result<Option<DownIn>, String> {
-        let mut chunk = vec![0; CHUNK];
         loop {
             if let Some(message) = self.incoming.next()? {
                 return Ok(Some(message));
             }
-            match self.socket.read(&mut chunk) {
+            match self.socket.read(&mut self.chunk) {
                 Ok(0) => return Ok(None),
-                Ok(length) => self.incoming.push(&chunk[..length]),
+                Ok(length) => self.incoming.push(&self.chunk[..length]),
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(format!("read from the supervisor: {error}")),
             }
