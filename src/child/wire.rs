@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::TimeMs;
-use crate::id::{EventId, ScriptName};
+use crate::id::{CommunityId, EventId, ScriptName};
 use crate::moderation::Found;
 use crate::script::protocol::{
     Answer, Bundle, EventView, Frame, HandlerId, HostCall, HostReply, Manifest, ScriptError,
@@ -58,6 +58,8 @@ pub(super) enum DownIn {
 #[derive(Serialize)]
 pub(super) struct FrameOut<'a> {
     pub turn: EventId,
+    pub community: CommunityId,
+    pub is_ahead: bool,
     pub bundle: u64,
     pub now: TimeMs,
     pub utc_offset_s: i32,
@@ -72,6 +74,8 @@ pub(super) struct FrameOut<'a> {
 #[derive(Debug, Deserialize)]
 pub(super) struct FrameIn {
     pub turn: EventId,
+    pub community: CommunityId,
+    pub is_ahead: bool,
     pub bundle: u64,
     pub now: TimeMs,
     pub utc_offset_s: i32,
@@ -198,6 +202,8 @@ pub(super) fn frame_out<'a>(
     });
     Some(FrameOut {
         turn: frame.turn,
+        community: frame.community,
+        is_ahead: frame.is_ahead,
         bundle: frame.bundle,
         now: frame.now,
         utc_offset_s: frame.utc_offset_s,
@@ -248,6 +254,8 @@ mod tests {
         };
         Frame {
             turn: EventId(11),
+            community: CommunityId(18),
+            is_ahead: true,
             bundle: 12,
             now: 13,
             utc_offset_s: 14,
@@ -310,6 +318,7 @@ mod tests {
         let (run, sent_run) = (&found.runs[0], &sent.runs[0]);
         let of = |f: &FrameIn| (f.turn, f.bundle, f.now, f.utc_offset_s, f.seed);
         assert_eq!(of(found), (sent.turn, sent.bundle, sent.now, sent.utc_offset_s, sent.seed));
+        assert_eq!((found.community, found.is_ahead), (sent.community, sent.is_ahead));
         assert_eq!((&found.event, &found.words), (&sent.event, &sent.words));
         assert_eq!(found.locale, sent.locale);
         assert_eq!((run.script, run.handler, run.settings), (0, sent_run.handler, 9));

@@ -62,6 +62,16 @@ pub(super) fn parse<'p>(
     }
 }
 
+/// Whether a text is ordinary talk, whoever says it and whoever is there: its first word is no
+/// command's, and it is not said to the bot.
+pub(super) fn is_talk(plan: &Plan, flat: &Flat, to_bot: bool) -> bool {
+    match flat.words().next().filter(|word| word.mention.is_none()) {
+        None => true,
+        Some(first) if to_bot || first.text.starts_with('/') => false,
+        Some(first) => plan.command(first.text.trim_start_matches(['/', '!', '#'])).is_none(),
+    }
+}
+
 /// Why arguments do not fit.
 enum Misfit {
     /// So many fitted, the next did not.

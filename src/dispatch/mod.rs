@@ -147,6 +147,30 @@ pub fn dispatch(
     out
 }
 
+/// The same for talk: a message that is no command, in a community where no script rests. This
+/// decision follows from the event, the plan and the lists alone. `None`: it is something else.
+pub fn dispatch_talk(
+    plan: &Plan,
+    community: &Community,
+    event: &Event,
+    lists: &WordLists,
+    now: TimeMs,
+) -> Option<Dispatch> {
+    let EventKind::Message { elements, to_bot, .. } = &event.envelope.kind else { return None };
+    let flat = flatten(elements, &event.envelope.account);
+    let decides_itself = event.which.is_empty() && community.breakers.is_empty();
+    if !decides_itself || !command::is_talk(plan, &flat, *to_bot) {
+        return None;
+    }
+    let mut out = Dispatch::default();
+    let mut heard = Heard::new(&flat.text, Scan::new(elements, lists));
+    plan.add_message_runs(true, &mut heard, community, now, &mut out.runs);
+    plan.add_message_runs(false, &mut heard, community, now, &mut out.runs);
+    plan.look_up(&out.runs, &mut heard);
+    out.words = heard.scan.found();
+    Some(out)
+}
+
 /// Rules, then the command, then the other features (decided in this order so that a rule can
 /// stop what comes after it).
 fn message(

@@ -14,13 +14,12 @@ use crate::event::{Actor, Element, Envelope, Event, EventKind, KeyQuality, Tick}
 use crate::id::{CommunityId, EventId, PersonId, Ref, ScriptName, TimerId};
 use crate::script::protocol::{EventView, Frame, GroupView, Work};
 use crate::store::PersonRow;
-use crate::turn::{EXPIRED, LOOK, LOTS_DUE, RoutineDue, Turn};
+use crate::turn::{EXPIRED, LOOK, LOTS_DUE, RoutineDue, Turn, World};
 use crate::value::Value;
 
 impl Lanes {
     /// Begins the turn of the next event.
     pub(super) fn begin(&mut self, id: CommunityId) {
-        let now = self.clock.now();
         let Some(lane) = self.lanes.get_mut(&id) else { return };
         let Some(mut arrival) = lane.queue.pop_front() else { return };
         let Phase::Ready(community) = std::mem::replace(&mut lane.phase, Phase::Cold) else {
@@ -34,25 +33,32 @@ impl Lanes {
             return;
         }
         let event = arrival.event.clone();
-        let world = self.world.clone();
-        let local = self.local_times.at(lane.plan.timezone, now);
-        let mut turn = Box::new(Turn::new(event, community, world, lane.plan.clone(), now, local));
+        let (world, plan) = (self.world.clone(), lane.plan.clone());
+        let (limits, lists) = (world.limits(), world.words());
+        let ahead = self.take_ahead(&event, &plan, &lists, &community);
+        let now = ahead.as_ref().map_or_else(|| self.clock.now(), |ahead| ahead.now);
+        if let Some(lane) = self.lanes.get_mut(&id) {
+            lane.turned_at = now;
+        }
+        let local = self.local_times.at(plan.timezone, now);
+        let mut turn = Box::new(Turn::new(event, community, world, plan, now, local));
         let gauge = self.gauge.clone();
         let data = base(&mut turn, &self.config, &|event| gauge.has_posts(event));
         turn.end_base();
-        let (limits, lists) = (self.world.limits(), self.world.words());
-        let mut decided = if matches!(data, Base::Nothing) {
-            Dispatch::default()
-        } else {
-            let plan = turn.plan.clone();
-            let event = turn.event.clone();
-            let around = Circumstances {
-                lists: &lists,
-                limits: &limits,
-                now,
-                is_overloaded: self.pressure.is_high(),
-            };
-            dispatch(&plan, &mut turn.community, &event, around)
+        let around = Circumstances {
+            lists: &lists,
+            limits: &limits,
+            now,
+            is_overloaded: self.pressure.is_high(),
+        };
+        if let Some(ahead) = ahead {
+            debug_assert_eq!(decide(&mut turn, around).runs, ahead.decided.runs);
+            self.follow(id, turn, arrival, ahead);
+            return;
+        }
+        let mut decided = match data {
+            Base::Nothing => Dispatch::default(),
+            Base::Data(_) => decide(&mut turn, around),
         };
         if decided.refused.as_ref().is_some_and(|(refusal, _)| refusal.code == OVERLOADED) {
             self.pressure.note_left_undone();
@@ -72,10 +78,12 @@ impl Lanes {
 
     /// Hands a frame to the script host.
     pub(super) fn send_to_host(&mut self, id: CommunityId, turn: Box<Turn>, in_turn: InTurn) {
+        let first = self.work.len();
+        self.look_ahead(id, &turn);
         let Some(lane) = self.lanes.get_mut(&id) else { return };
         let frame = frame(&turn, &in_turn);
         lane.phase = Phase::Running(Box::new(in_turn));
-        self.work.push(Work { frame, host: turn });
+        self.work.insert(first, Work { frame, host: turn });
     }
 
     /// A timer is due: an event like any other.
@@ -137,6 +145,11 @@ impl Lanes {
         self.lane(id).queue.push_back(arrival);
         self.step(id);
     }
+}
+
+fn decide(turn: &mut Turn, around: Circumstances<'_>) -> Dispatch {
+    let (plan, event) = (turn.plan.clone(), turn.event.clone());
+    dispatch(&plan, &mut turn.community, &event, around)
 }
 
 /// What the handlers get as data, or that there is nothing to handle.
@@ -261,9 +274,7 @@ fn note_actor(turn: &mut Turn, person: PersonId, config: &Config) {
     let is_new = !turn.community.members.contains_key(&person);
     if is_new {
         turn.community.accounts.insert(actor.id.clone(), person);
-        let name = if actor.name.is_empty() { actor.id.local() } else { &actor.name };
-        let member = Member::new(actor.id.clone(), name, at);
-        turn.community.members.insert(person, member);
+        turn.community.members.insert(person, newcomer(actor, at));
         turn.new_persons.push(PersonRow { id: person, account: actor.id.clone(), at });
     }
     let given = config.roles.get(&actor.id).copied();
@@ -290,6 +301,12 @@ fn note_actor(turn: &mut Turn, person: PersonId, config: &Config) {
     note_size(turn, person, counted_before);
 }
 
+/// Somebody who was never seen before.
+pub(super) fn newcomer(actor: &Actor, at: TimeMs) -> Member {
+    let name = if actor.name.is_empty() { actor.id.local() } else { &actor.name };
+    Member::new(actor.id.clone(), name, at)
+}
+
 /// Keeps the count of members: to count them at every message would cost more than the message.
 fn note_size(turn: &mut Turn, person: PersonId, counted_before: bool) {
     let counts = turn.community.members.get(&person).is_some_and(Member::counts);
@@ -297,7 +314,7 @@ fn note_size(turn: &mut Turn, person: PersonId, counted_before: bool) {
 }
 
 /// Names as the platform has them now; one that it does not say stays. Whether anything changed.
-fn take_names(member: &mut Member, actor: &Actor) -> bool {
+pub(super) fn take_names(member: &mut Member, actor: &Actor) -> bool {
     let mut changed = false;
     if !actor.name.is_empty() && *member.name != *actor.name {
         member.name = actor.name.as_str().into();
@@ -318,12 +335,14 @@ fn frame(turn: &Turn, in_turn: &InTurn) -> Frame {
     let event = &turn.event;
     Frame {
         turn: event.id,
+        community: event.community,
+        is_ahead: false,
         bundle: turn.plan.bundle(),
         now: turn.now,
         utc_offset_s: turn.local.utc_offset_s,
         locale: turn.plan.locale.clone(),
         seed: event.seed,
-        event: event_view(turn, in_turn.data.clone()),
+        event: event_view(event, &turn.community, &turn.world, turn.now, in_turn.data.clone()),
         words: in_turn.dispatch.words.clone(),
         runs: turn.runs.clone(),
     }
@@ -343,12 +362,17 @@ fn empty_view() -> EventView {
     }
 }
 
-fn event_view(turn: &Turn, data: Value) -> EventView {
-    let event = &turn.event;
-    let community = &turn.community;
+/// What handlers see of an event.
+pub(super) fn event_view(
+    event: &Event,
+    community: &Community,
+    world: &World,
+    now: TimeMs,
+    data: Value,
+) -> EventView {
     let mut view = EventView {
-        member: event.person.and_then(|person| community.view(person, turn.now)),
-        group: event.group.and_then(|id| turn.world.group(id)).map(|place| GroupView {
+        member: event.person.and_then(|person| community.view(person, now)),
+        group: event.group.and_then(|id| world.group(id)).map(|place| GroupView {
             id: place.id,
             name: place.name,
             members: community.size,
@@ -367,7 +391,7 @@ fn event_view(turn: &Turn, data: Value) -> EventView {
                 .filter_map(|element| match element {
                     Element::Mention { id, .. } => {
                         let (person, _) = community.member_by_ref(id)?;
-                        community.view(person, turn.now)
+                        community.view(person, now)
                     }
                     _ => None,
                 })

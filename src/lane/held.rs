@@ -25,6 +25,7 @@ impl Lanes {
         }
         self.registry = registry;
         self.config = config;
+        self.ahead.relearn();
     }
 
     /// Forgets idle communities when too many are in memory.
@@ -69,6 +70,7 @@ impl Lane {
             new_community: None,
             new_groups: Vec::new(),
             last_used: 0,
+            turned_at: TimeMs::MIN,
         }
     }
 

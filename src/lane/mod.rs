@@ -5,6 +5,7 @@
 //! and nothing leaves the house before its commit. If a commit is refused, the lane forgets its
 //! state, loads what the database has, and runs the lost turns again one by one.
 
+mod ahead;
 mod begin;
 mod erase;
 mod fetch;
@@ -33,6 +34,7 @@ use crate::script::protocol::{Answer, Done, ScriptHost, Work};
 use crate::store::{CommunityRow, EventRow, ForgetRow, GroupRow, Store, StoreError};
 use crate::turn::{Fetched, LocalTimes, Need, Turn, World};
 use crate::value::Value;
+use ahead::Ahead;
 use erase::Erasures;
 
 /// An accepted event on its way into a lane.
@@ -147,6 +149,8 @@ struct Lane {
     new_community: Option<CommunityRow>,
     new_groups: Vec<GroupRow>,
     last_used: TimeMs,
+    /// The present of the latest turn.
+    turned_at: TimeMs,
 }
 
 /// All lanes.
@@ -176,6 +180,7 @@ pub struct Lanes {
     pressure: Pressure,
     local_times: LocalTimes,
     erasures: Erasures,
+    ahead: Ahead,
 }
 
 /// Messages that are looked at together.
@@ -214,6 +219,7 @@ impl Lanes {
             pressure,
             local_times: LocalTimes::default(),
             erasures: Erasures::default(),
+            ahead: Ahead::default(),
         };
         (lanes, finished)
     }
@@ -343,7 +349,7 @@ impl Lanes {
                     }
                 }
                 Phase::Ready(_) if lane.solo > 0 && lane.uncommitted > 0 => return,
-                Phase::Ready(_) if is_holding => return,
+                Phase::Ready(_) if is_holding || self.ahead.is_out(lane.queue.front()) => return,
                 Phase::Ready(_) => {
                     if lane.queue.is_empty() {
                         self.unspill(id);
@@ -371,9 +377,9 @@ impl Lanes {
 
     /// Handlers of a frame have run.
     fn answered(&mut self, done: Done) {
-        let Ok(turn) = done.host.into_any().downcast::<Turn>() else {
-            tracing::error!("the script host returned something that is not a turn");
-            return;
+        let turn = match done.host.into_any().downcast::<Turn>() {
+            Ok(turn) => turn,
+            Err(other) => return self.answered_ahead(other, done.answer),
         };
         let id = turn.event.community;
         let Some(lane) = self.lanes.get_mut(&id) else { return };

@@ -16,7 +16,9 @@ use crate::adapter::BoxFuture;
 use super::protocol::{
     Bundle, Done, Manifest, ScriptError, ScriptHost, ScriptLimits, Source, Work,
 };
+use super::rota::Rota;
 use super::runner::Runner;
+use crate::id::CommunityId;
 
 /// Stack of a script thread; enough to drop anything that fits the limits, by measurement.
 const STACK_BYTES: usize = 64 * 1024 * 1024;
@@ -42,7 +44,7 @@ struct Queue {
 
 #[derive(Default)]
 struct Waiting {
-    jobs: VecDeque<Job>,
+    jobs: Rota<Job>,
     closed: bool,
 }
 
@@ -83,7 +85,9 @@ impl InProcessHost {
     /// Puts one frame in the queue.
     fn push(&self, work: Work, done: UnboundedSender<Done>, finished: Option<mpsc::Sender<()>>) {
         let bundle = self.bundle(work.frame.bundle);
-        lock(&self.queue.jobs).jobs.push_back(Job { work, bundle, done, _finished: finished });
+        let community = Some(work.frame.community);
+        let job = Job { work, bundle, done, _finished: finished };
+        lock(&self.queue.jobs).jobs.push(community, job);
         self.queue.more.notify_one();
     }
 
@@ -195,7 +199,9 @@ impl ScriptHost for InlineHost {
 /// One thread's life.
 fn serve(queue: &Queue, limits: ScriptLimits) {
     let mut runner = Runner::new(limits);
-    while let Some(job) = next(queue) {
+    let mut ended = None;
+    while let Some((community, job)) = next(queue, ended) {
+        ended = community;
         let done = runner.run(job.work, job.bundle.as_ref());
         // Nobody listens any more when the bot is ending.
         job.done.send(done).ok();
@@ -203,11 +209,12 @@ fn serve(queue: &Queue, limits: ScriptLimits) {
 }
 
 /// Waits for a job; `None` when the host is being dropped and nothing is left.
-fn next(queue: &Queue) -> Option<Job> {
+fn next(queue: &Queue, ended: Option<CommunityId>) -> Option<(Option<CommunityId>, Job)> {
     let mut waiting = lock(&queue.jobs);
+    ended.into_iter().for_each(|community| waiting.jobs.ended(community));
     loop {
-        if let Some(job) = waiting.jobs.pop_front() {
-            return Some(job);
+        if let Some(next) = waiting.jobs.take() {
+            return Some(next);
         }
         if waiting.closed {
             return None;

@@ -21,6 +21,7 @@ mod fault;
 mod limits;
 mod manifest;
 mod outcome;
+pub(crate) mod rota;
 mod runner;
 mod session;
 mod sorting;

@@ -1,17 +1,18 @@
 //! The script threads: one takes a frame, runs its handlers, and holds the answer back for as
 //! long as there is more to do at once.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Barrier, Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::super::wire::{DownIn, FrameIn, RunIn, Up};
 use super::remote::{Held, Outgoing, Remote, Replies};
 use super::watchdog::Watch;
-use crate::id::{EventId, ScriptName};
+use crate::id::{CommunityId, EventId, ScriptName};
 use crate::script::protocol::{
-    Answer, Bundle, Done, Frame, HostReply, Run, ScriptLimits, Source, Work,
+    Answer, Bundle, Done, Frame, HostReply, Run, RunEnd, ScriptLimits, Source, Work,
 };
+use crate::script::rota::Rota;
 use crate::script::{Observer, Runner};
 use crate::value::ValueMap;
 
@@ -46,7 +47,7 @@ enum Job {
 /// What waits for a thread.
 #[derive(Default)]
 pub(super) struct Queue {
-    jobs: Mutex<VecDeque<Job>>,
+    jobs: Mutex<Rota<Job>>,
     more: Condvar,
 }
 
@@ -61,23 +62,41 @@ impl Queue {
     }
 
     fn push(&self, job: Job) {
-        lock(&self.jobs).push_back(job);
+        let community = match &job {
+            Job::Frame(frame, _) => Some(frame.community),
+            Job::Check(_) => None,
+        };
+        lock(&self.jobs).push(community, job);
     }
 
-    /// The next job, if one is there.
-    fn try_next(&self) -> Option<Job> {
-        lock(&self.jobs).pop_front()
+    /// The job that a thread had has ended; the next one, if one is there, and whose it is.
+    fn try_next(&self, ended: Option<CommunityId>) -> Option<(Option<CommunityId>, Job)> {
+        let mut jobs = lock(&self.jobs);
+        ended.into_iter().for_each(|community| jobs.ended(community));
+        jobs.take()
     }
 
     /// Waits for a job.
-    fn next(&self) -> Job {
+    fn next(&self) -> (Option<CommunityId>, Job) {
         let mut jobs = lock(&self.jobs);
         loop {
-            if let Some(job) = jobs.pop_front() {
-                return job;
+            if let Some(next) = jobs.take() {
+                return next;
             }
             jobs = self.more.wait(jobs).unwrap_or_else(PoisonError::into_inner);
         }
+    }
+
+    /// A handler failed: frames that went ahead in its community were made for another state, and
+    /// may go the same way. Their turns.
+    fn drop_ahead(&self, community: CommunityId) -> Vec<EventId> {
+        let is_ahead = |job: &Job| matches!(job, Job::Frame(frame, _) if frame.is_ahead);
+        let dropped = lock(&self.jobs).remove(community, is_ahead);
+        let turn = |job: Job| match job {
+            Job::Frame(frame, _) => Some(frame.turn),
+            Job::Check(_) => None,
+        };
+        dropped.into_iter().filter_map(turn).collect()
     }
 }
 
@@ -127,6 +146,8 @@ impl Known {
         };
         let frame = Frame {
             turn: frame.turn,
+            community: frame.community,
+            is_ahead: frame.is_ahead,
             bundle: frame.bundle,
             now: frame.now,
             utc_offset_s: frame.utc_offset_s,
@@ -175,9 +196,11 @@ pub(super) fn serve(
         held: Arc::clone(&held),
     });
     barrier.wait();
+    let mut community = None;
     loop {
-        let job = match shared.queue.try_next() {
-            Some(job) => job,
+        let job;
+        (community, job) = match shared.queue.try_next(community) {
+            Some(next) => next,
             None => {
                 held.flush();
                 shared.queue.next()
@@ -188,6 +211,12 @@ pub(super) fn serve(
                 remote.turn = frame.turn;
                 let answer;
                 (remote, answer) = run(&mut runner, *frame, &bundle, remote);
+                if answer.outcomes.iter().any(|run| matches!(run.end, RunEnd::Failed(_))) {
+                    let dropped = community.map(|community| shared.queue.drop_ahead(community));
+                    for turn in dropped.into_iter().flatten() {
+                        held.add(&Up::Answer(Answer { turn, outcomes: Vec::new(), restart: true }));
+                    }
+                }
                 held.add(&Up::Answer(answer))
             }
             Job::Check(source) => {

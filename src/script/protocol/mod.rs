@@ -15,7 +15,7 @@ use crate::adapter::BoxFuture;
 use crate::clock::TimeMs;
 use crate::effect::Effect;
 use crate::event::{Element, Quote};
-use crate::id::{EventId, GroupId, ScriptName};
+use crate::id::{CommunityId, EventId, GroupId, ScriptName};
 use crate::moderation::Found;
 use crate::refusal::Refusal;
 use crate::value::{MemberView, Value, ValueMap};
@@ -31,6 +31,10 @@ pub use manifest::{
 pub struct Frame {
     /// Which turn.
     pub turn: EventId,
+    /// Whose event it is: frames of one community run one after the other.
+    pub community: CommunityId,
+    /// Its turn has not begun, and may never ask for the answer.
+    pub is_ahead: bool,
     /// Number of the bundle that the turn began with.
     pub bundle: u64,
     /// The present, Unix ms.
@@ -235,8 +239,9 @@ pub trait ScriptHost: Send + Sync {
     /// until its frames are done.
     fn install(&self, bundle: Arc<Bundle>);
 
-    /// Runs a batch; each finished frame goes to `done` as soon as it is. Frames of one community
-    /// are never in flight twice, so no order is promised here. Never blocks.
+    /// Runs a batch; each finished frame goes to `done` as soon as it is. No order is promised, but
+    /// frames of one community run one at a time: none can keep others waiting with many. Never
+    /// blocks.
     fn submit(&self, batch: Vec<Work>, done: tokio::sync::mpsc::UnboundedSender<Done>);
 
     /// What scripts do to the processes that run them; given once, and only by hosts that have

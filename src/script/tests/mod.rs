@@ -19,7 +19,7 @@ use super::protocol::{
 };
 use super::{InlineHost, duration};
 use crate::event::Element;
-use crate::id::{EventId, GroupId, PersonId, ScriptName};
+use crate::id::{CommunityId, EventId, GroupId, PersonId, ScriptName};
 use crate::moderation::Found;
 use crate::refusal::Refusal;
 use crate::value::{MemberView, Role, Value, ValueMap};
@@ -155,6 +155,8 @@ pub(super) fn frame(runs: &[(&str, u16)]) -> Frame {
     };
     Frame {
         turn: EventId(1),
+        community: CommunityId(1),
+        is_ahead: false,
         bundle: 1,
         now: 1_795_395_600_000, // 2026-11-23 09:00 in Shanghai
         utc_offset_s: 8 * 3600,
