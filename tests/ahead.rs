@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use qundao::adapter::BoxFuture;
 use qundao::bot::Bot;
+use qundao::child::{ChildHost, Program};
 use qundao::clock::VirtualClock;
 use qundao::event::Envelope;
 use qundao::script::InProcessHost;
@@ -29,7 +30,7 @@ on_keyword([\"问\"], |m| m.reply(`第 ${state::incr(m.group, \"n\")} 问`));
 ";
 /// Changes what the next frame shows.
 const GIFT: &str = "//! 发分
-on_command(\"领\", #{ help: \"points.help_add\" }, |c| { points::grant(c.member, 5, \"领\"); c.reply(\"领到 5 分\"); });
+command(\"领\", #{ help: \"points.help_add\" }, |c| { points::grant(c.member, 5, \"领\"); c.reply(\"领到 5 分\"); });
 ";
 
 /// Frames that were handed over, with where their answers go.
@@ -37,7 +38,7 @@ type Frames = Vec<(Vec<Work>, UnboundedSender<Done>)>;
 
 /// Holds the first frame until told, so that all else waits behind it; counts what it is given.
 struct Door {
-    host: InProcessHost,
+    host: Arc<dyn ScriptHost>,
     held: Mutex<Option<Frames>>,
     turns: AtomicUsize,
     ahead: AtomicUsize,
@@ -45,9 +46,12 @@ struct Door {
 
 impl Door {
     fn new(is_open: bool) -> Arc<Self> {
-        let limits = ScriptLimits { handler_ms: 10_000, ..ScriptLimits::default() };
+        Self::before(Arc::new(InProcessHost::with_threads(limits(), 2).unwrap()), is_open)
+    }
+
+    fn before(host: Arc<dyn ScriptHost>, is_open: bool) -> Arc<Self> {
         Arc::new(Self {
-            host: InProcessHost::with_threads(limits, 2).unwrap(),
+            host,
             held: Mutex::new((!is_open).then(Frames::new)),
             turns: AtomicUsize::new(0),
             ahead: AtomicUsize::new(0),
@@ -84,6 +88,10 @@ impl ScriptHost for Door {
     fn aside(&self) -> BoxFuture<'_, anyhow::Result<Arc<dyn ScriptHost>>> {
         self.host.aside()
     }
+}
+
+fn limits() -> ScriptLimits {
+    ScriptLimits { handler_ms: 10_000, ..ScriptLimits::default() }
 }
 
 /// What a bot came to: all that it said, in order, and what is in its database.
@@ -130,6 +138,10 @@ async fn compare(chat: &[Envelope]) -> (usize, usize) {
     assert_eq!(alone.ahead.load(Ordering::Relaxed), 0, "nothing waits, so nothing goes ahead");
     let together = Door::new(false);
     assert_eq!(play(chat, &together, true).await, expected);
+    // In a process of their own, which drops frames ahead where a handler fails.
+    let program = Program::at(env!("CARGO_BIN_EXE_qundao").into());
+    let child = ChildHost::start(program, limits()).await.unwrap();
+    assert_eq!(play(chat, &Door::before(Arc::new(child), false), true).await, expected);
     let load = |count: &AtomicUsize| count.load(Ordering::Relaxed);
     (chat.len() - load(&together.turns), load(&together.ahead))
 }
@@ -163,5 +175,9 @@ async fn what_a_turn_changes_is_seen_by_the_next() {
     let texts = ["你好", "早", "领", "问一句", "你好呀", "嗯", "坏", "骂", "骂", "领"];
     let chat = chat((0..600).map(|_| (names[next(5)], texts[next(10)])));
     let (used, ahead) = compare(&chat).await;
+    let said = play(&chat, &Door::new(true), false).await.said;
+    for text in ["领到 5 分", " 5 1 ", "第 2 问"] {
+        assert!(said.iter().any(|(_, said)| said.contains(text)), "nothing says {text}: {said:?}");
+    }
     assert!(used > 50 && ahead > used, "{used} of {ahead} were of use, and some were in vain");
 }

@@ -52,7 +52,10 @@ impl Lanes {
             is_overloaded: self.pressure.is_high(),
         };
         if let Some(ahead) = ahead {
-            debug_assert_eq!(decide(&mut turn, around).runs, ahead.decided.runs);
+            debug_assert!({
+                let again = decide(&mut turn, around);
+                (&again.runs, &again.words) == (&ahead.decided.runs, &ahead.decided.words)
+            });
             self.follow(id, turn, arrival, ahead);
             return;
         }
