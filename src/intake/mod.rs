@@ -6,10 +6,10 @@
 mod direct;
 mod news;
 pub mod pressure;
+mod recent;
 pub mod space;
 
-use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
-use std::hash::{BuildHasher as _, RandomState};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,13 +30,9 @@ use crate::store::{CommunityRow, GroupRow, Store, StoreError};
 use crate::turn::{GroupPlace, World};
 use direct::Named;
 use pressure::Pressure;
+use recent::{Persons, Recent};
 use space::Space;
 
-/// Keys that are remembered in memory; the database knows the older ones.
-const KEYS_REMEMBERED: usize = 65_536;
-/// Accounts whose person is remembered in memory, in each of two generations. More than can be
-/// under way at once, so that nobody is forgotten before she is in the database.
-const PERSONS_REMEMBERED: usize = 65_536;
 /// Wait before the database is asked once more.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
 /// Events that are looked at together.
@@ -196,7 +192,7 @@ impl Intake {
             let envelope = &offered.envelope;
             if !self.recent.insert(&envelope.account, &envelope.key, self.clock.now()) {
                 repeats[index] = true;
-            } else if envelope.at < self.recent.complete_since {
+            } else if envelope.at < self.recent.complete_since() {
                 // It may have come before what memory holds.
                 ask.push((index, (envelope.account.clone(), envelope.key.clone())));
             }
@@ -379,69 +375,5 @@ async fn insist<'a, T>(
                 tokio::time::sleep(ASK_AGAIN).await;
             }
         }
-    }
-}
-
-/// The persons behind accounts that were heard of lately. Who falls out of the older generation was
-/// entered before all of the younger one, so the database has known her for long.
-#[derive(Default)]
-struct Persons {
-    younger: HashMap<Ref, PersonId>,
-    older: HashMap<Ref, PersonId>,
-}
-
-impl Persons {
-    fn get(&self, account: &Ref) -> Option<PersonId> {
-        self.younger.get(account).or_else(|| self.older.get(account)).copied()
-    }
-
-    fn insert(&mut self, account: Ref, person: PersonId) {
-        if self.younger.len() >= PERSONS_REMEMBERED {
-            self.older = std::mem::take(&mut self.younger);
-        }
-        self.younger.insert(account, person);
-    }
-}
-
-/// The latest keys, as 128-bit fingerprints. A collision would drop somebody's message, so two
-/// hashes with secret keys stand for one key: nobody can look for two that are alike.
-struct Recent {
-    hashers: (RandomState, RandomState),
-    keys: HashSet<u128>,
-    order: VecDeque<(u128, TimeMs)>,
-    /// Every key that came since then is remembered.
-    complete_since: TimeMs,
-}
-
-impl Recent {
-    fn new(now: TimeMs) -> Self {
-        Self {
-            hashers: (RandomState::new(), RandomState::new()),
-            keys: HashSet::default(),
-            order: VecDeque::new(),
-            complete_since: now,
-        }
-    }
-
-    /// Whether the key is new.
-    fn insert(&mut self, account: &Ref, key: &str, now: TimeMs) -> bool {
-        let fingerprint = self.fingerprint(account, key);
-        if !self.keys.insert(fingerprint) {
-            return false;
-        }
-        self.order.push_back((fingerprint, now));
-        if self.order.len() > KEYS_REMEMBERED
-            && let Some((oldest, at)) = self.order.pop_front()
-        {
-            self.keys.remove(&oldest);
-            self.complete_since = at + 1;
-        }
-        true
-    }
-
-    fn fingerprint(&self, account: &Ref, key: &str) -> u128 {
-        let (first, second) = &self.hashers;
-        let parts = (account, key);
-        u128::from(first.hash_one(parts)) << 64 | u128::from(second.hash_one(parts))
     }
 }

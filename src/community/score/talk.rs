@@ -38,6 +38,8 @@ impl Talk {
         if self.latest.len() == OWN_LATEST {
             self.latest.remove(0);
         }
+        // Most members say one thing that counts at a time, and there are many of them.
+        self.latest.reserve_exact(1);
         self.latest.push(sketch);
         is_new
     }

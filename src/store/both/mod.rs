@@ -17,6 +17,7 @@ pub mod read;
 pub mod restore;
 pub mod routine;
 pub mod score;
+pub mod strangers;
 pub mod verify;
 
 use super::{Db, DbRow, failure, kept, kept_json, sql};

@@ -33,7 +33,7 @@ use lease::Lease;
 use text::{kept, kept_json};
 use words::{
     accounts, audit, delivery, forget, health, keep, ledger, news, read, restore, routine, score,
-    verify,
+    strangers, verify,
 };
 
 use super::{DecisionRow, StoreError};
@@ -62,6 +62,7 @@ pub struct Postgres {
     /// How to leave word beside the process that works on it; absent where that was not asked for.
     word: Option<PgConnectOptions>,
     accounts: accounts::BotAccounts,
+    strangers: strangers::Strangers,
     is_closed: AtomicBool,
     /// Something was forgotten that may still lie in the files of the server.
     is_dirty: AtomicBool,
@@ -84,10 +85,11 @@ impl Postgres {
         let mut writer = Writer::new(options.clone(), taken.fence, taken.batch);
         let mut connection = writer.connection().await?;
         let accounts = accounts::BotAccounts::load(&mut connection).await?;
+        let strangers = strangers::Strangers::load(&mut connection).await?;
         writer.keep(connection);
         let lease = Lease::keep(taken, options.clone(), lease_ms);
         let writing = Some(Writing { writer: Mutex::new(writer), lease });
-        Ok(Self { writing, ..Self::on(options, accounts) })
+        Ok(Self { writing, strangers, ..Self::on(options, accounts) })
     }
 
     /// Opens it for questions, beside a process that works on it; `None` where no bot ever did.
@@ -109,8 +111,8 @@ impl Postgres {
     /// For questions.
     fn on(options: PgConnectOptions, accounts: accounts::BotAccounts) -> Self {
         let (is_closed, is_dirty) = (AtomicBool::new(false), AtomicBool::new(false));
-        let readers = readers(options);
-        Self { readers, writing: None, word: None, accounts, is_closed, is_dirty }
+        let (readers, strangers) = (readers(options), strangers::Strangers::default());
+        Self { readers, writing: None, word: None, accounts, strangers, is_closed, is_dirty }
     }
 
     /// The same, to leave word too; `None` where no bot ever did.

@@ -36,10 +36,11 @@ use accounts::BotAccounts;
 use audit::Chain;
 use checkpoint::Checkpoints;
 use file::{folder_of, lock, refuse_foreign_log, restrict};
+use strangers::Strangers;
 use tally::Tallies;
 use words::{
     accounts, audit, delivery, forget, health, keep, ledger, news, read, restore, routine, score,
-    verify,
+    strangers, verify,
 };
 
 use super::StoreError;
@@ -71,6 +72,7 @@ pub struct Sqlite {
     /// Absent for a database in memory, which has no log.
     checkpoints: Option<Checkpoints>,
     accounts: BotAccounts,
+    strangers: Strangers,
     tallies: Arc<Tallies>,
     /// Where the file lies; absent for a database in memory.
     folder: Option<PathBuf>,
@@ -116,13 +118,15 @@ impl Sqlite {
         let reader = Some(Mutex::new(connect(options.read_only(true)).await?));
         let accounts = BotAccounts::load(&mut writer).await?;
         adopt(&mut writer).await?;
+        let strangers = Strangers::load(&mut writer).await?;
         let tallies = Arc::new(Tallies::catch_up(&mut writer).await?);
         let writer = Arc::new(Mutex::new(writer));
         let checkpoints =
             Some(Checkpoints::start(copier, Arc::clone(&writer), Arc::clone(&tallies)));
         let lock = Some(lock);
         let (path, folder) = (Some(path.to_owned()), Some(folder_of(path)));
-        Ok(Self { reader, checkpoints, path, folder, ..Self::on(writer, accounts, tallies, lock) })
+        let on = Self::on(writer, accounts, tallies, lock);
+        Ok(Self { reader, checkpoints, path, folder, strangers, ..on })
     }
 
     /// Opens a file for questions, beside a process that works on it.
@@ -185,12 +189,13 @@ impl Sqlite {
     /// # Errors
     /// What SQLite says.
     pub async fn over(writer: Arc<Mutex<SqliteConnection>>) -> Result<Self, StoreError> {
-        let (accounts, tallies) = {
+        let (accounts, strangers, tallies) = {
             let mut writer = writer.lock().await;
             let accounts = BotAccounts::load(&mut writer).await?;
-            (accounts, Arc::new(Tallies::catch_up(&mut writer).await?))
+            let strangers = Strangers::load(&mut writer).await?;
+            (accounts, strangers, Arc::new(Tallies::catch_up(&mut writer).await?))
         };
-        Ok(Self::on(writer, accounts, tallies, None))
+        Ok(Self { strangers, ..Self::on(writer, accounts, tallies, None) })
     }
 
     /// With one connection for everything.
@@ -205,6 +210,7 @@ impl Sqlite {
             reader: None,
             checkpoints: None,
             accounts,
+            strangers: Strangers::default(),
             tallies,
             folder: None,
             path: None,
