@@ -227,7 +227,7 @@ async fn year(path: &Path, members: i64, days: i64) {
                 let counted = score.count_message(day);
                 let mark = counted.map(|_| score.counted);
                 let mut rows = turn(id, *person, *messages, mark, day * DAY_MS + id % DAY_MS);
-                if let Some(counted) = counted.filter(|counted| counted.is_first) {
+                if let Some(counted) = counted.filter(|counted| counted.is_beyond_mark) {
                     rows.scores.values.push(score_row(*person, score));
                     rows.scores.log.extend(counted.closed.map(|closed| {
                         log += 1;

@@ -78,6 +78,9 @@ impl Community {
 }
 
 fn restore_scores(community: &mut Community, scores: Vec<ScoreRow>, relations: &[RelationRow]) {
+    for member in community.members.values_mut() {
+        member.score = Score::of_mark(member.score.counted);
+    }
     for row in scores {
         let Some(member) = community.members.get_mut(&row.person) else { continue };
         let days = u128::from_str_radix(&row.days, 16).unwrap_or_default();

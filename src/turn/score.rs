@@ -94,7 +94,7 @@ impl Turn {
         let Some(counted) = member.score.count_message(today) else { return };
         talk.note(now);
         self.counted = Some(member.score.counted);
-        if counted.is_first {
+        if counted.is_beyond_mark {
             self.made.scored.push(person);
             self.close(person, counted.closed);
         }

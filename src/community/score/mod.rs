@@ -86,8 +86,8 @@ pub struct Closed {
 /// What counting a message has changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Counted {
-    /// The first of its day: more than the mark has changed.
-    pub is_first: bool,
+    /// More than the mark has changed: it is the first of its day, and there were others before.
+    pub is_beyond_mark: bool,
     /// An earlier day that is over now.
     pub closed: Option<Closed>,
 }
@@ -138,12 +138,20 @@ impl Score {
         if !self.has_room(today) {
             return None;
         }
+        let was_blank = *self == Self::default();
         let closed = self.advance(today);
         let is_first = self.counted.day() != self.day;
         let nth = if is_first { 1 } else { self.counted.nth() + 1 };
         self.counted = Mark::of(self.day, nth);
         self.days |= 1;
-        Some(Counted { is_first, closed })
+        Some(Counted { is_beyond_mark: is_first && !was_blank, closed })
+    }
+
+    /// The score of somebody of whom nothing else was ever noted: all of her counted messages are of
+    /// one day.
+    pub fn of_mark(counted: Mark) -> Self {
+        let days = u128::from(counted.nth() > 0);
+        Self { day: counted.day(), days, counted, ..Self::default() }
     }
 
     /// Adds what others or a script gave.
@@ -214,22 +222,28 @@ mod tests {
         #[test]
         fn a_score_is_the_sum_of_its_log(steps in steps()) {
             let (mut score, mut today, mut log) = (Score::default(), 20_000, Vec::new());
-            let mut written = score;
+            let mut written = None;
             for step in steps {
                 let closed = match step {
                     Step::Message => score.count_message(today).and_then(|counted| {
-                        if counted.is_first { written = score; }
+                        if counted.is_beyond_mark { written = Some(score); }
                         counted.closed
                     }),
                     Step::Given(weight) => {
                         let closed = score.add(today, weight);
                         log.push((score.day, weight));
-                        written = score;
+                        written = Some(score);
                         closed
                     }
                     Step::Later(days) => { today += days; None }
                     Step::Restart => {
-                        score = Score { counted: score.counted, ..written };
+                        let counted = score.counted;
+                        let restored = match written {
+                            Some(written) => Score { counted, ..written },
+                            None => Score::of_mark(counted),
+                        };
+                        prop_assert!(written.is_some() || restored == score);
+                        score = restored;
                         None
                     }
                 };
@@ -250,7 +264,7 @@ mod tests {
         assert_eq!((counted, score.points(20_000)), (10, 10));
         let next = score.count_message(20_014);
         let closed = Some(Closed { day: 20_000, weight: 10_000 });
-        assert_eq!(next, Some(Counted { is_first: true, closed }));
+        assert_eq!(next, Some(Counted { is_beyond_mark: true, closed }));
         assert_eq!((score.points(20_014), score.active_days(20_014, 90)), (6, 2));
         assert_eq!(score.active_days(20_014, 14), 1);
         assert_eq!(score.active_days(20_090, 90), 1);

@@ -2,8 +2,9 @@
 //!
 //! SQLite would do it within the commit that makes the log long enough, and the messages of that
 //! commit would wait for tens of milliseconds. Here a connection of its own copies nearly all of it
-//! while commits go on; then the writer copies what has come meanwhile, so that nothing is left and
-//! the log starts anew (<https://www.sqlite.org/wal.html#ckpt>).
+//! while commits go on. Once in a while the writer copies what has come meanwhile, so that nothing is
+//! left and the log starts anew (<https://www.sqlite.org/wal.html#ckpt>); commits wait for that, so
+//! the log is let grow a little longer instead.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -18,6 +19,8 @@ use crate::planted::{self, Point};
 /// Writes between two checkpoints: a few MiB of log. Rarer ones copy less in all, but the disk is then
 /// busy with each for so long that commits wait behind it.
 const WRITES: usize = 2048;
+/// Checkpoints until the writer copies the rest: some ten MiB of log, which are then written over.
+const TO_THE_END: u32 = 8;
 /// Checkpoints between two notes of how far the counts are. A note is a commit of its own, for which
 /// the others wait; without it, a start after a crash reads some more events.
 const NOTED: u32 = 16;
@@ -44,6 +47,9 @@ impl Checkpoints {
                 called.notified().await;
                 round = round.wrapping_add(1);
                 copy(&mut own).await;
+                if !round.is_multiple_of(TO_THE_END) {
+                    continue;
+                }
                 let mut writer = writer.lock().await;
                 copy(&mut writer).await;
                 if round.is_multiple_of(NOTED)
