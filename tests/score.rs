@@ -108,7 +108,7 @@ impl Chat {
     async fn scores(&self) -> BTreeMap<String, i64> {
         let id = CommunityId(1);
         let mut community = Community::from_rows(id, self.bot.store().community(id).await.unwrap());
-        community.today = (self.clock.now() + 8 * 3_600_000).div_euclid(DAY_MS);
+        community.today = day_of(self.clock.now());
         let today = community.today;
         community.members.values().map(|m| (m.name.to_string(), m.score.at(today))).collect()
     }
@@ -150,7 +150,7 @@ async fn a_score_is_the_chat_and_its_log_through_crashes() {
         let mut chat = Chat::start(&path(0), START, vec![]).await;
         let mut crashes = 0;
         for day in 0..40 {
-            let today = (START + 8 * 3_600_000).div_euclid(DAY_MS) + day;
+            let today = day_of(START) + day;
             chat.clock.set(START + day * DAY_MS);
             let mut said: Vec<(String, &str)> = Vec::new();
             for _ in 0..chance.below(60) {
@@ -201,6 +201,39 @@ async fn a_score_is_the_chat_and_its_log_through_crashes() {
         let found = chat.bot.store().verify().await.unwrap();
         assert_eq!((found.broken, found.scores), (vec![], 5), "round {round}");
     }
+}
+
+#[tokio::test]
+async fn a_first_day_needs_no_row_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let rows = "SELECT count(*) FROM member_score";
+    let mut chat = Chat::start(&path("a.db"), START, vec![]).await;
+    for text in ["今天天气真不错呀大家好", "明天要去爬山有人一起吗"] {
+        chat.says("甲", text).await;
+    }
+    assert_eq!(number(&mut peek(&path("a.db")).await, rows).await, 0);
+    photo(&path("a.db"), &path("b.db"));
+    let (at, n) = (chat.clock.now(), chat.n);
+    let mut chat = Chat::start(&path("b.db"), at, vec![]).await;
+    chat.n = n;
+    let member = |community: &Community| community.members.values().next().unwrap().score;
+    let before = Community::from_rows(
+        CommunityId(1),
+        chat.bot.store().community(CommunityId(1)).await.unwrap(),
+    );
+    assert_eq!((member(&before).points(day_of(at)), member(&before).days), (2, 1));
+    // The next day closes the first, with all that it gave.
+    chat.later(DAY_MS);
+    chat.says("甲", "新的一天大家早上好呀").await;
+    let mut db = peek(&path("b.db")).await;
+    assert_eq!(number(&mut db, rows).await, 1);
+    assert_eq!(number(&mut db, "SELECT sum(weight) FROM score_log").await, 2000);
+    assert_eq!(chat.bot.store().verify().await.unwrap().broken, Vec::<String>::new());
+}
+
+fn day_of(at: TimeMs) -> i64 {
+    (at + 8 * 3_600_000).div_euclid(DAY_MS)
 }
 
 #[tokio::test]

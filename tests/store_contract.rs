@@ -10,8 +10,8 @@ use qundao::id::{AccountId, CommunityId, DeliveryId, EventId, PersonId, Ref, Tra
 use qundao::ledger::{QuotaKind, Transfer, TransferKind};
 use qundao::store::{
     AccountRow, Address, CommunityRow, CommunityRows, DecisionRow, DeliveryQuery, EventRow,
-    EventState, FreezeRow, LotRow, NUMBERED, QuotaRow, StoreError, TransferBy, TurnRows, Write,
-    copy,
+    EventState, FreezeRow, LotRow, NUMBERED, PersonRow, QuotaRow, StoreError, TransferBy, TurnRows,
+    Write, copy,
 };
 use world::{Database, Peek, Platform, Setup, in_time, message, seed, shipped};
 
@@ -25,6 +25,7 @@ over_both! {
     lots_and_caps_are_what_was_said_last;
     what_is_in_doubt_is_decided_once_also_from_beside;
     what_could_not_be_read_is_counted;
+    who_was_met_is_known_and_nobody_else;
     what_was_restored_sends_nothing_again_and_gives_no_number_twice;
 }
 
@@ -442,6 +443,32 @@ async fn what_is_in_doubt_is_decided_once_also_from_beside(database: Database) {
     assert_eq!((one.attempts, one.expires_at), (0, 2_000_000_000));
     let counts = store.count_deliveries(900_000 * 8).await.unwrap();
     assert_eq!(counts, [(8, "sending".to_owned(), 1), (9, "sent".to_owned(), 1)]);
+}
+
+async fn who_was_met_is_known_and_nobody_else(database: Database) {
+    let [known, met, stranger] = ["甲", "乙", "丙"].map(world::person_ref);
+    let turn = |id: i64, account: &Ref| {
+        let row = EventRow { id: EventId(id), key: id.to_string().into(), ..first_event() };
+        let mut rows = TurnRows::new(row);
+        rows.community =
+            (id == 1).then(|| CommunityRow { id: CommunityId(1), key: "test:g".to_owned() });
+        rows.persons.push(PersonRow { id: PersonId(10 * id), account: account.clone(), at: 5 });
+        [Write::Turn(Box::new(rows))]
+    };
+    let store = database.open().await;
+    assert_eq!(store.persons(&[known.clone(), met.clone()]).await.unwrap(), [None, None]);
+    store.commit(&turn(1, &known)).await.unwrap();
+    store.close().await;
+    drop(store);
+    // By a process that has not met her itself.
+    let store = database.open().await;
+    assert_eq!(store.persons(std::slice::from_ref(&stranger)).await.unwrap(), [None]);
+    assert_eq!(store.persons(std::slice::from_ref(&known)).await.unwrap(), [Some(PersonId(10))]);
+    store.commit(&turn(2, &met)).await.unwrap();
+    let all = [stranger, met, known];
+    let found = [None, Some(PersonId(20)), Some(PersonId(10))];
+    assert_eq!(store.persons(&all).await.unwrap(), found);
+    store.close().await;
 }
 
 async fn what_could_not_be_read_is_counted(database: Database) {

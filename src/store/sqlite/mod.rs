@@ -268,8 +268,8 @@ async fn connect(options: SqliteConnectOptions) -> Result<SqliteConnection, Stor
         .pragma("journal_size_limit", "67108864")
         // What was deleted is written over at once.
         .pragma("secure_delete", "ON")
-        // 4 MiB of pages.
-        .pragma("cache_size", "-4096")
+        // 2 MiB of pages; the system keeps the others.
+        .pragma("cache_size", "-2048")
         // Only where `checkpoint` does not get that far: 64 MiB of log.
         .pragma("wal_autocheckpoint", "16384")
         .connect()
