@@ -92,9 +92,10 @@ mod tests {
     use sqlx::ConnectOptions as _;
     use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode};
 
-    /// Commits; each fills about two pages of the log and counts for many.
+    /// Commits; each fills about two pages of the log and counts for many writes, so that a checkpoint
+    /// is always due and the log starts anew as often as it can.
     const COMMITS: usize = 4000;
-    const EACH: usize = WRITES / 64;
+    const EACH: usize = WRITES / 8;
 
     #[tokio::test]
     async fn the_log_starts_anew_while_commits_go_on() {
