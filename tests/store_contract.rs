@@ -465,6 +465,7 @@ async fn who_was_met_is_known_and_nobody_else(database: Database) {
     assert_eq!(store.persons(std::slice::from_ref(&stranger)).await.unwrap(), [None]);
     assert_eq!(store.persons(std::slice::from_ref(&known)).await.unwrap(), [Some(PersonId(10))]);
     store.commit(&turn(2, &met)).await.unwrap();
+    assert_eq!(store.persons(std::slice::from_ref(&met)).await.unwrap(), [Some(PersonId(20))]);
     let all = [stranger, met, known];
     let found = [None, Some(PersonId(20)), Some(PersonId(10))];
     assert_eq!(store.persons(&all).await.unwrap(), found);

@@ -8,7 +8,8 @@ use std::collections::HashSet;
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use sqlx::Row;
+use futures_util::TryStreamExt as _;
+use sqlx::Row as _;
 
 use super::{Db, failure};
 use crate::id::Ref;
@@ -28,15 +29,15 @@ pub struct Strangers {
 impl Strangers {
     /// What the database knows.
     pub async fn load(connection: &mut Db) -> Result<Self, StoreError> {
-        let most = i64::try_from(MOST).unwrap_or(i64::MAX);
-        let rows = sqlx::query("SELECT ref FROM account LIMIT $1").bind(most + 1);
-        let rows = rows.fetch_all(connection).await.map_err(failure)?;
-        let strangers = Self::default();
-        if rows.len() <= MOST {
-            let hash = |row: &super::DbRow| strangers.hasher.hash_one(row.get::<&str, _>(0));
-            let known = rows.iter().map(hash).collect();
-            *strangers.known() = Some(known);
+        let (strangers, mut known) = (Self::default(), HashSet::new());
+        let mut rows = sqlx::query("SELECT ref FROM account").fetch(connection);
+        while let Some(row) = rows.try_next().await.map_err(failure)? {
+            known.insert(strangers.hasher.hash_one(row.get::<&str, _>(0)));
+            if known.len() > MOST {
+                return Ok(strangers);
+            }
         }
+        *strangers.known() = Some(known);
         Ok(strangers)
     }
 
