@@ -19,7 +19,7 @@ use crate::planted::{self, Point};
 /// Writes between two checkpoints: a few MiB of log. Rarer ones copy less in all, but the disk is then
 /// busy with each for so long that commits wait behind it.
 const WRITES: usize = 2048;
-/// Checkpoints until the writer copies the rest. The log has up to 45 MiB by then, measured in a rush of
+/// Checkpoints until the writer copies the rest. The log has up to 45 MB by then, measured in a rush of
 /// new members, and is written over from its start.
 const TO_THE_END: u32 = 8;
 /// Checkpoints between two notes of how far the counts are. A note is a commit of its own, for which
