@@ -9,6 +9,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use sqlx::Row as _;
 use sqlx::sqlite::SqliteConnection;
 use tokio::sync::{Mutex, Notify};
 use tokio::task::JoinHandle;
@@ -19,12 +20,10 @@ use crate::planted::{self, Point};
 /// Writes between two checkpoints: a few MiB of log. Rarer ones copy less in all, but the disk is then
 /// busy with each for so long that commits wait behind it.
 const WRITES: usize = 2048;
-/// Checkpoints until the writer copies the rest. The log has up to 45 MB by then, measured in a rush of
-/// new members, and is written over from its start.
-const TO_THE_END: u32 = 8;
-/// Checkpoints between two notes of how far the counts are. A note is a commit of its own, for which
-/// the others wait; without it, a start after a crash reads some more events.
-const NOTED: u32 = 16;
+/// The writer copies the rest when the log has so many pages (40 MiB), or after so many checkpoints.
+/// The file does not get shorter; it is written over from its start.
+const LONG: i64 = 10_240;
+const TO_THE_END: u32 = 16;
 
 /// The task that copies. Ends with this value.
 pub(super) struct Checkpoints {
@@ -36,27 +35,18 @@ pub(super) struct Checkpoints {
 impl Checkpoints {
     /// Copies over a connection of its own, and briefly over the writer's.
     pub(super) fn start(
-        mut own: SqliteConnection,
+        own: SqliteConnection,
         writer: Arc<Mutex<SqliteConnection>>,
         tallies: Arc<Tallies>,
     ) -> Self {
         let due = Arc::new(Notify::new());
         let called = Arc::clone(&due);
+        let mut copier = Copier { own, writer, long: LONG, since_the_end: 0 };
         let task = tokio::spawn(async move {
-            let mut round = 0_u32;
             loop {
                 called.notified().await;
-                round = round.wrapping_add(1);
-                copy(&mut own).await;
-                if !round.is_multiple_of(TO_THE_END) {
-                    continue;
-                }
-                let mut writer = writer.lock().await;
-                copy(&mut writer).await;
-                if round.is_multiple_of(NOTED)
-                    && let Err(error) = tallies.note(&mut writer).await
-                {
-                    tracing::debug!(%error, "note how far the counts are");
+                if copier.copy_beside().await {
+                    copier.copy_to_the_end(&tallies).await;
                 }
             }
         });
@@ -78,12 +68,45 @@ impl Drop for Checkpoints {
     }
 }
 
-/// Copies what nobody reads any more. A failure loses nothing: the log is read instead.
-async fn copy(connection: &mut SqliteConnection) {
+/// One checkpoint after another.
+struct Copier {
+    own: SqliteConnection,
+    writer: Arc<Mutex<SqliteConnection>>,
+    /// Pages of a long log.
+    long: i64,
+    since_the_end: u32,
+}
+
+impl Copier {
+    /// Copies while commits go on. Says whether the writer should copy the rest.
+    async fn copy_beside(&mut self) -> bool {
+        let pages = copy(&mut self.own).await;
+        self.since_the_end += 1;
+        pages >= self.long || self.since_the_end >= TO_THE_END
+    }
+
+    /// Copies what is left while commits wait, and notes how far the counts are: a note is a commit of
+    /// its own. Without it, a start after a crash reads some more events.
+    async fn copy_to_the_end(&mut self, tallies: &Tallies) {
+        self.since_the_end = 0;
+        let mut writer = self.writer.lock().await;
+        copy(&mut writer).await;
+        if let Err(error) = tallies.note(&mut writer).await {
+            tracing::debug!(%error, "note how far the counts are");
+        }
+    }
+}
+
+/// Copies what nobody reads any more; says how many pages the log has. A failure loses nothing: the log
+/// is read instead.
+async fn copy(connection: &mut SqliteConnection) -> i64 {
     planted::reach(Point::BeforeCheckpoint);
-    let done = sqlx::query("PRAGMA wal_checkpoint(PASSIVE)").execute(connection).await;
-    if let Err(error) = done {
-        tracing::debug!(%error, "checkpoint");
+    match sqlx::query("PRAGMA wal_checkpoint(PASSIVE)").fetch_one(connection).await {
+        Ok(row) => row.get("log"),
+        Err(error) => {
+            tracing::debug!(%error, "checkpoint");
+            0
+        }
     }
 }
 
@@ -93,13 +116,18 @@ mod tests {
     use sqlx::ConnectOptions as _;
     use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode};
 
-    /// Commits; each fills about two pages of the log and counts for many writes, so that a checkpoint
-    /// is always due and the log starts anew as often as it can.
-    const COMMITS: usize = 4000;
-    const EACH: usize = WRITES / 8;
+    /// Pages of a log that is long here, and pages between two checkpoints.
+    const LONG_HERE: i64 = 64;
+    const BETWEEN: usize = 10;
 
+    async fn commit(writer: &Mutex<SqliteConnection>) {
+        let write = sqlx::query("INSERT INTO t VALUES(hex(zeroblob(1500)))");
+        write.execute(&mut *writer.lock().await).await.unwrap();
+    }
+
+    /// Somebody always reads while the copier copies, so that it never gets to the end by itself.
     #[tokio::test]
-    async fn the_log_starts_anew_while_commits_go_on() {
+    async fn the_log_starts_anew_while_others_read_and_write() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.db");
         let options = SqliteConnectOptions::new().filename(&path).create_if_missing(true);
@@ -110,19 +138,44 @@ mod tests {
         for sql in ["CREATE TABLE t(text TEXT)", "CREATE TABLE meta(key PRIMARY KEY, value)"] {
             sqlx::query(sql).execute(&mut writer).await.unwrap();
         }
+        let (own, mut reader) =
+            (options.connect().await.unwrap(), options.connect().await.unwrap());
         let writer = Arc::new(Mutex::new(writer));
-        let checkpoints = Checkpoints::start(
-            options.connect().await.unwrap(),
-            Arc::clone(&writer),
-            Arc::default(),
-        );
-        for _ in 0..COMMITS {
-            let write = sqlx::query("INSERT INTO t VALUES(hex(zeroblob(1500)))");
-            write.execute(&mut *writer.lock().await).await.unwrap();
-            checkpoints.committed(EACH);
+        let mut copier =
+            Copier { own, writer: Arc::clone(&writer), long: LONG_HERE, since_the_end: 0 };
+        let mut ends = 0;
+        for _ in 0..100 {
+            for _ in 0..BETWEEN {
+                commit(&writer).await;
+            }
+            sqlx::query("BEGIN").execute(&mut reader).await.unwrap();
+            sqlx::query("SELECT count(*) FROM t").execute(&mut reader).await.unwrap();
+            commit(&writer).await;
+            let is_long = copier.copy_beside().await;
+            sqlx::query("ROLLBACK").execute(&mut reader).await.unwrap();
+            if is_long {
+                ends += 1;
+                copier.copy_to_the_end(&Tallies::default()).await;
+            }
         }
+        assert!(ends > 10, "{ends}");
         let log = std::fs::metadata(path.with_extension("db-wal")).unwrap().len();
-        let all = COMMITS as u64 * 4096;
-        assert!(log * 4 < all, "{log} bytes of log after {all} bytes of pages");
+        // A commit writes two pages or three; nobody waits longer than one checkpoint.
+        let most = (LONG_HERE as u64 + 3 * (BETWEEN as u64 + 2)) * 4120;
+        assert!(log < most, "{log} bytes of log, at most {most} expected");
+    }
+
+    #[tokio::test]
+    async fn a_short_log_is_copied_to_its_end_once_in_a_while() {
+        let connect =
+            || async { SqliteConnectOptions::new().in_memory(true).connect().await.unwrap() };
+        let writer = Arc::new(Mutex::new(connect().await));
+        let mut copier = Copier { own: connect().await, writer, long: LONG, since_the_end: 0 };
+        for round in 1..TO_THE_END {
+            assert!(!copier.copy_beside().await, "{round}");
+        }
+        assert!(copier.copy_beside().await);
+        copier.copy_to_the_end(&Tallies::default()).await;
+        assert!(!copier.copy_beside().await);
     }
 }
