@@ -138,6 +138,8 @@ pub type Settling = (Write, Option<Ticket>);
 /// Waits between tries when the disk fails, ms: doubled up to the last.
 /// Short enough that the bot goes on within seconds when there is room again.
 const BACKOFF_MS: (u64, u64) = (50, 2000);
+/// After so long without anything to commit, what waits in the store for its place is put there.
+const PEACE: Duration = Duration::from_millis(50);
 /// [`Committer::outcomes_wait`] where time passes.
 pub const OUTCOMES_WAIT: Duration = Duration::from_millis(4);
 
@@ -152,12 +154,19 @@ impl Committer {
         let mut settled = Vec::with_capacity(self.batch);
         loop {
             let (mut no_turns, mut no_settlements) = (false, false);
+            let flows = !self.outcomes_wait.is_zero();
             tokio::select! {
                 biased;
                 count = turns.recv_many(&mut items, self.batch) => no_turns = count == 0,
                 count = settlements.recv_many(&mut settled, self.batch) => no_settlements = count == 0,
+                () = tokio::time::sleep(PEACE), if flows && self.store.is_behind() => {
+                    if let Err(error) = self.store.follow().await {
+                        tracing::debug!(%error, "rows that wait");
+                    }
+                    continue;
+                }
             }
-            if items.is_empty() && !settled.is_empty() && !self.outcomes_wait.is_zero() {
+            if items.is_empty() && !settled.is_empty() && flows {
                 // Time that is up, and a queue that is closed, both mean that nobody comes along.
                 let more = turns.recv_many(&mut items, self.batch);
                 let _ = tokio::time::timeout(self.outcomes_wait, more).await;

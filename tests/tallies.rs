@@ -5,7 +5,10 @@ mod world;
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
+use qundao::adapter::Inbox as _;
+use qundao::clock::{Clock as _, SystemClock};
 use qundao::community::score::Mark;
 use qundao::id::{CommunityId, EventId, PersonId, Ref};
 use qundao::store::sqlite::Sqlite;
@@ -13,7 +16,7 @@ use qundao::store::{
     CommunityRow, EventRow, EventState, MemberRow, PersonRow, Store, TouchRow, TurnRows, Write,
 };
 use sqlx::Row as _;
-use world::peek;
+use world::{Platform, Setup, in_time, number, peek};
 
 const COMMUNITIES: i64 = 20;
 const MEMBERS: i64 = 40;
@@ -167,4 +170,33 @@ async fn table(path: &Path) -> Counts {
     let rows = sqlx::query("SELECT community, person, messages, counted FROM member_tally");
     let rows = rows.fetch_all(&mut db).await.unwrap();
     rows.iter().map(|row| ((row.get(0), row.get(1)), (row.get(2), row.get(3)))).collect()
+}
+
+/// Who reads the file after a rush finds everybody in her place, though nobody speaks any more.
+#[tokio::test]
+async fn people_of_a_rush_take_their_places_when_it_is_over() {
+    const NEW: usize = 600;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rush.db");
+    let store = Arc::new(Sqlite::open(&path).await.unwrap());
+    let bot = Setup::new(Vec::new()).start(store, &Platform::willing()).await;
+    let (inbox, now) = (bot.inbox(), SystemClock::default().now());
+    for who in 0..NEW {
+        let who = who.to_string();
+        inbox.offer(world::message(&who, "g", &who, "早", now), None).await;
+    }
+    in_time("all turns", bot.settled()).await;
+    let mut db = peek(&path).await;
+    let places = async {
+        while number(&mut db, "SELECT count(*) FROM late").await > 0 {
+            tokio::task::yield_now().await;
+        }
+        (
+            number(&mut db, "SELECT count(*) FROM member").await,
+            number(&mut db, "SELECT count(*) FROM account").await,
+        )
+    };
+    let placed = in_time("all have their places", places).await;
+    assert_eq!(placed, (NEW as i64, NEW as i64));
+    bot.stop().await.unwrap();
 }

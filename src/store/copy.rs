@@ -32,7 +32,8 @@ const ORDER: [&str; 11] = [
 ];
 const NEWS: &str = "news_source";
 /// What every new database has already, or what is its own.
-const OWN: [&str; 5] = ["_sqlx_migrations", "bot_lease", "event_kind", "event_state", "meta"];
+const OWN: [&str; 6] =
+    ["_sqlx_migrations", "bot_lease", "event_kind", "event_state", "late", "meta"];
 /// Set while a copy is under way: such a database is not worked on.
 const MARK: &str = "copying";
 

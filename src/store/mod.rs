@@ -96,6 +96,16 @@ pub trait Store: Send + Sync {
     /// Commits all of the batch, or nothing.
     fn commit<'a>(&'a self, batch: &'a [Write]) -> BoxFuture<'a, Result<(), StoreError>>;
 
+    /// Whether rows that are committed wait for their place in the tables.
+    fn is_behind(&self) -> bool {
+        false
+    }
+
+    /// Puts some of them there; for when nothing else is to be written.
+    fn follow(&self) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(async { Ok(()) })
+    }
+
     /// A community as it was last committed.
     fn community(&self, id: CommunityId) -> BoxFuture<'_, Result<CommunityRows, StoreError>>;
 

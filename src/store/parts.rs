@@ -54,7 +54,7 @@ impl<'a> Parts<'a> {
             json(turns.iter().filter_map(|turn| turn.community.as_ref())),
             json(turns.iter().flat_map(|turn| &turn.groups)),
             json(turns.iter().flat_map(|turn| &turn.persons)),
-            json(turns.iter().flat_map(|turn| &turn.persons)),
+            json(turns.iter().flat_map(|turn| &turn.persons).map(|row| (&row.account, row.id))),
             json(turns.iter().flat_map(|turn| &turn.members).map(member_cells)),
             json(self.left_undone().into_iter()),
         ]
@@ -105,7 +105,7 @@ impl<'a> Parts<'a> {
     }
 }
 
-fn json<T: Serialize>(rows: impl Iterator<Item = T>) -> String {
+pub(super) fn json<T: Serialize>(rows: impl Iterator<Item = T>) -> String {
     let mut json = String::new();
     for row in rows {
         json.push(if json.is_empty() { '[' } else { ',' });
@@ -130,7 +130,8 @@ fn state(turns: &[&TurnRows]) -> (String, String) {
     (json(with_value(true)), json(with_value(false)))
 }
 
-fn member_cells(row: &MemberRow) -> impl Serialize + '_ {
+/// Cells of a member, in the order of her statement.
+pub(super) fn member_cells(row: &MemberRow) -> impl Serialize + '_ {
     (
         row.community,
         row.person,

@@ -14,7 +14,7 @@ const PERSON: &str = "INSERT INTO person(id, created_at)
   SELECT (v->>'id')::bigint, (v->>'at')::bigint FROM jsonb_array_elements($1::jsonb) r(v)
   ON CONFLICT DO NOTHING";
 const ACCOUNT: &str = "INSERT INTO account(ref, person)
-  SELECT v->>'account', (v->>'id')::bigint FROM jsonb_array_elements($1::jsonb) r(v)
+  SELECT v->>0, (v->>1)::bigint FROM jsonb_array_elements($1::jsonb) r(v)
   ON CONFLICT(ref) DO NOTHING";
 const MEMBER: &str = "INSERT INTO member(community, person, ref, name, nickname, role, trust,
     is_bot, joined_at, left_at, active_days, last_day, tags)

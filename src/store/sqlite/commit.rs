@@ -9,7 +9,8 @@ use sqlx::sqlite::SqliteConnection;
 use super::accounts::BotAccounts;
 use super::audit::Chain;
 use super::bulk::Bound;
-use super::sql::{DELIVERY, EVENT, FIRST, LAST, SETTLE, TOUCH, TRIP};
+use super::late::{Late, Step};
+use super::sql::{AT_ACCOUNT, AT_MEMBER, DELIVERY, EVENT, FIRST, LAST, SETTLE, TOUCH, TRIP};
 use super::tally::{Count, Key, Tallies, bind_touch};
 use super::{begin, failure};
 use crate::effect::Delivery;
@@ -22,22 +23,25 @@ use crate::store::{Settlement, StoreError, TurnRows, Write, codes};
 pub(super) async fn commit(
     connection: &mut SqliteConnection,
     accounts: &BotAccounts,
-    tallies: &Tallies,
+    (tallies, late): (&Tallies, &Late),
     chain: &Chain,
     batch: &[Write],
 ) -> Result<(), StoreError> {
     let parts = Parts::of(batch);
-    let step = tallies.step(&parts.turns);
+    let (step, people) = (tallies.step(&parts.turns), late.step(&parts.turns));
     if !step.rows.is_empty() {
         planted::reach(Point::BeforeCounts);
     }
     let (lines, head) = chain.link(connection, &parts.audit).await?;
-    if let Err(error) = write(connection, accounts, &parts, &lines, &step.rows).await {
+    if let Err(error) =
+        write(connection, accounts, &parts, &lines, (&step.rows, people.as_ref())).await
+    {
         // Whether it is in the file is seen there before the next line.
         chain.lost();
         return Err(error);
     }
     tallies.committed(step);
+    people.into_iter().for_each(|people| late.committed(people));
     chain.committed(head);
     Ok(())
 }
@@ -47,10 +51,10 @@ async fn write(
     accounts: &BotAccounts,
     parts: &Parts<'_>,
     lines: &[ChainRow],
-    counts: &BTreeMap<Key, Count>,
+    (counts, people): (&BTreeMap<Key, Count>, Option<&Step>),
 ) -> Result<(), StoreError> {
     accounts.learn(connection, parts.turns.iter().map(|turn| &turn.event.account)).await?;
-    let (first, last) = (parts.first(), parts.last(lines));
+    let (first, last) = (first(parts, people), parts.last(lines));
     let rows = [counts.len(), parts.turns.len(), parts.deliveries.len(), parts.settled.len()];
     let bind_event = |query, turn| bind_event(query, turn, accounts);
     let is_rare = last.iter().any(|rows| rows != NONE);
@@ -73,6 +77,20 @@ async fn write(
     DELIVERY.run(&mut transaction, parts.deliveries.iter().copied(), bind_delivery).await?;
     SETTLE.run(&mut transaction, parts.settled.iter().copied(), bind_settlement).await?;
     transaction.commit().await.map_err(failure)
+}
+
+/// Rows of [`FIRST`].
+fn first(parts: &Parts<'_>, people: Option<&Step>) -> Vec<String> {
+    let mut rows = parts.first();
+    let [line, gone] = match people.map(Step::bound) {
+        Some(bound) => {
+            (rows[AT_ACCOUNT], rows[AT_MEMBER]) = (bound.tables.accounts, bound.tables.members);
+            [bound.line, bound.gone]
+        }
+        None => [NONE.to_owned(), NONE.to_owned()],
+    };
+    rows.extend([line, gone]);
+    rows
 }
 
 /// Runs statements whose rows are JSON.

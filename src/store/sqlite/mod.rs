@@ -9,6 +9,7 @@ mod commit;
 mod compact;
 mod copy;
 mod file;
+mod late;
 mod sql;
 mod store;
 mod tally;
@@ -36,6 +37,7 @@ use accounts::BotAccounts;
 use audit::Chain;
 use checkpoint::Checkpoints;
 use file::{folder_of, lock, refuse_foreign_log, restrict};
+use late::Late;
 use strangers::Strangers;
 use tally::Tallies;
 use words::{
@@ -74,6 +76,7 @@ pub struct Sqlite {
     accounts: BotAccounts,
     strangers: Strangers,
     tallies: Arc<Tallies>,
+    late: Late,
     /// Where the file lies; absent for a database in memory.
     folder: Option<PathBuf>,
     /// The file; absent where there is none, or where this only looks.
@@ -118,6 +121,7 @@ impl Sqlite {
         let reader = Some(Mutex::new(connect(options.read_only(true)).await?));
         let accounts = BotAccounts::load(&mut writer).await?;
         adopt(&mut writer).await?;
+        Late::catch_up(&mut writer).await?;
         let strangers = Strangers::load(&mut writer).await?;
         let tallies = Arc::new(Tallies::catch_up(&mut writer).await?);
         let writer = Arc::new(Mutex::new(writer));
@@ -192,10 +196,13 @@ impl Sqlite {
         let (accounts, strangers, tallies) = {
             let mut writer = writer.lock().await;
             let accounts = BotAccounts::load(&mut writer).await?;
+            Late::catch_up(&mut writer).await?;
             let strangers = Strangers::load(&mut writer).await?;
             (accounts, strangers, Arc::new(Tallies::catch_up(&mut writer).await?))
         };
-        Ok(Self { strangers, ..Self::on(writer, accounts, tallies, None) })
+        // A simulated day is quiet, and shall know all of this.
+        let late = Late::always();
+        Ok(Self { strangers, late, ..Self::on(writer, accounts, tallies, None) })
     }
 
     /// With one connection for everything.
@@ -212,6 +219,7 @@ impl Sqlite {
             accounts,
             strangers: Strangers::default(),
             tallies,
+            late: Late::default(),
             folder: None,
             path: None,
             auditor: OnceCell::new(),

@@ -6,21 +6,20 @@ use super::trip::Trip;
 
 /// One statement for each table, in an order that satisfies the foreign keys.
 const COMMUNITY: &str = "INSERT INTO community(id, key)
-  SELECT value->>'id', value->>'key' FROM json_each(?) WHERE true ON CONFLICT DO NOTHING";
+  SELECT value->>'id', value->>'key' FROM jsonb_each(?) WHERE true ON CONFLICT DO NOTHING";
 const GROUP: &str = "INSERT INTO grp(id, community, ref, name)
   SELECT value->>'id', value->>'community', value->>'reference', value->>'name'
-  FROM json_each(?) WHERE true ON CONFLICT DO NOTHING";
+  FROM jsonb_each(?) WHERE true ON CONFLICT DO NOTHING";
 const PERSON: &str = "INSERT INTO person(id, created_at)
-  SELECT value->>'id', value->>'at' FROM json_each(?) WHERE true ON CONFLICT DO NOTHING";
-const ACCOUNT: &str = "INSERT INTO account(ref, person)
-  SELECT value->>'account', value->>'id' FROM json_each(?) WHERE true
-  ON CONFLICT(ref) DO NOTHING";
-const MEMBER: &str =
+  SELECT value->>'id', value->>'at' FROM jsonb_each(?) WHERE true ON CONFLICT DO NOTHING";
+pub(super) const ACCOUNT: &str = "INSERT INTO account(ref, person)
+  SELECT value->>0, value->>1 FROM jsonb_each(?) WHERE true ON CONFLICT(ref) DO NOTHING";
+pub(super) const MEMBER: &str =
     "INSERT INTO member(community, person, ref, name, nickname, role, trust, is_bot,
     joined_at, left_at, active_days, last_day, tags)
   SELECT value->>0, value->>1, value->>2, value->>3, value->>4, value->>5, value->>6, value->>7,
     value->>8, value->>9, value->>10, value->>11, value->>12
-  FROM json_each(?) WHERE true
+  FROM jsonb_each(?) WHERE true
   ON CONFLICT(community, person) DO UPDATE SET ref = excluded.ref, name = excluded.name,
     nickname = excluded.nickname, role = excluded.role, trust = excluded.trust,
     is_bot = excluded.is_bot, joined_at = excluded.joined_at, left_at = excluded.left_at,
@@ -41,6 +40,11 @@ pub(super) static EVENT: Bulk = Bulk::new(
 const LEFT_UNDONE: &str = "INSERT INTO left_undone(day, commands)
   SELECT value->>0, value->>1 FROM json_each(?) WHERE true
   ON CONFLICT(day) DO UPDATE SET commands = commands + excluded.commands";
+/// A line begins with its number.
+const LATE: &str = "INSERT INTO late(n, line) SELECT CAST(line AS INTEGER), line
+  FROM (SELECT ? AS line) WHERE line <> '[]'";
+/// Up to this number.
+pub(super) const LATE_GONE: &str = "DELETE FROM late WHERE n <= CAST(? AS INTEGER)";
 const LEDGER_ACCOUNT: &str = "INSERT INTO ledger_account(id, community, kind, owner)
   SELECT value->>'id', value->>'community', value->>'kind', value->>'owner' FROM json_each(?)";
 const TRANSFER: &str = "INSERT INTO ledger_transfer(id, community, debit, credit, amount, kind,
@@ -215,8 +219,12 @@ pub(super) fn names_one_of(column: &str) -> String {
     format!("EXISTS(SELECT 1 FROM json_each($1) w WHERE instr({column}, w.value) > 0)")
 }
 
+/// Places in [`FIRST`].
+pub(super) const AT_ACCOUNT: usize = 3;
+pub(super) const AT_MEMBER: usize = 4;
 /// What few batches write, before the events and after them.
-pub(super) const FIRST: [&str; 6] = [COMMUNITY, GROUP, PERSON, ACCOUNT, MEMBER, LEFT_UNDONE];
+pub(super) const FIRST: [&str; 8] =
+    [COMMUNITY, GROUP, PERSON, ACCOUNT, MEMBER, LEFT_UNDONE, LATE, LATE_GONE];
 pub(super) const LAST: [&str; 27] = [
     LEDGER_ACCOUNT,
     TRANSFER,

@@ -53,15 +53,27 @@ impl Store for Sqlite {
         Box::pin(async {
             let mut writer = self.writer.lock().await;
             self.strangers.note(batch);
-            commit::commit(&mut writer, &self.accounts, &self.tallies, &self.chain, batch).await?;
+            let behind = (&*self.tallies, &self.late);
+            commit::commit(&mut writer, &self.accounts, behind, &self.chain, batch).await?;
             self.look_after(&mut writer, batch).await?;
             self.checkpoints.iter().for_each(|checkpoints| checkpoints.committed(batch.len()));
             Ok(())
         })
     }
 
+    fn is_behind(&self) -> bool {
+        self.late.is_behind()
+    }
+
+    fn follow(&self) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(async { self.late.follow(&mut *self.writer.lock().await).await })
+    }
+
     fn community(&self, id: CommunityId) -> BoxFuture<'_, Result<CommunityRows, StoreError>> {
         Box::pin(async move {
+            if self.late.has(id) {
+                self.late.write(&mut *self.writer.lock().await, id).await?;
+            }
             let behind = self.tallies.of(id);
             let mut rows = read::community(&mut *self.reader().await, id).await?;
             tally::count(&mut rows.members, &behind);
@@ -84,7 +96,9 @@ impl Store for Sqlite {
             if self.strangers.are(accounts) {
                 return Ok(vec![None; accounts.len()]);
             }
-            read::persons(&mut *self.reader().await, accounts).await
+            let late = self.late.persons(accounts);
+            let there = read::persons(&mut *self.reader().await, accounts).await?;
+            Ok(late.into_iter().zip(there).map(|(late, there)| late.or(there)).collect())
         })
     }
 
@@ -92,7 +106,10 @@ impl Store for Sqlite {
         &self,
         person: PersonId,
     ) -> BoxFuture<'_, Result<Vec<CommunityId>, StoreError>> {
-        Box::pin(async move { read::communities_of(&mut *self.reader().await, person).await })
+        Box::pin(async move {
+            self.late.write_all(&mut *self.writer.lock().await).await?;
+            read::communities_of(&mut *self.reader().await, person).await
+        })
     }
 
     fn points_log(
@@ -264,7 +281,10 @@ impl Store for Sqlite {
     }
 
     fn export(&self, person: PersonId) -> BoxFuture<'_, Result<Option<Value>, StoreError>> {
-        Box::pin(async move { forget::export(&mut *self.reader().await, person).await })
+        Box::pin(async move {
+            self.late.write_all(&mut *self.writer.lock().await).await?;
+            forget::export(&mut *self.reader().await, person).await
+        })
     }
 
     fn forget<'a>(
@@ -274,8 +294,9 @@ impl Store for Sqlite {
     ) -> BoxFuture<'a, Result<(), StoreError>> {
         Box::pin(async move {
             let mut writer = self.writer.lock().await;
-            // Counts of hers that wait would come back.
+            // What of hers waits would come back.
             self.tallies.write_all(&mut writer).await?;
+            self.late.write_all(&mut writer).await?;
             self.is_dirty.store(true, Ordering::SeqCst);
             let (links, head) = self.chain.link(&mut writer, &[line]).await?;
             let done = async {
@@ -358,10 +379,12 @@ impl Store for Sqlite {
             {
                 tracing::warn!(%error, "what was forgotten may still lie in the file");
             }
-            for done in
-                [self.tallies.write_all(&mut writer).await, self.tallies.note(&mut writer).await]
-            {
-                done.unwrap_or_else(|error| tracing::debug!(%error, "counts at the end"));
+            for done in [
+                self.tallies.write_all(&mut writer).await,
+                self.tallies.note(&mut writer).await,
+                self.late.write_all(&mut writer).await,
+            ] {
+                done.unwrap_or_else(|error| tracing::debug!(%error, "what waits, at the end"));
             }
             let checkpoint =
                 sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut *writer).await;
