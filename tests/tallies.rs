@@ -7,7 +7,6 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use qundao::adapter::Inbox as _;
 use qundao::clock::{Clock as _, SystemClock};
 use qundao::community::score::Mark;
 use qundao::id::{CommunityId, EventId, PersonId, Ref};
