@@ -152,8 +152,15 @@ async fn a_process_that_was_stopped_is_replaced_and_its_commits_are_refused() {
 #[cfg(feature = "planted")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_the_fence_the_same_would_be_noticed() {
-    let (said, more) = stopped_and_woken(Some("drop_fence")).await;
-    assert!(said.starts_with("committed") && more > 0, "{said}, {more} more");
+    // It may notice by itself that its lease is over before it commits anything: that is luck, which
+    // the fence does without.
+    for _ in 0..6 {
+        let (said, more) = stopped_and_woken(Some("drop_fence")).await;
+        if said.starts_with("committed") && more > 0 {
+            return;
+        }
+    }
+    panic!("nothing was committed after the other took over, six times");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

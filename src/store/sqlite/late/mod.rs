@@ -5,7 +5,12 @@
 //! table `late`; they follow in the order of keys, some neighbours with each commit, once fewer come.
 //! A start after a crash reads them from there. Where little happens, everything is written at once.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod people;
+mod state;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use sqlx::sqlite::SqliteConnection;
@@ -14,8 +19,10 @@ use sqlx::{Connection as _, Row as _};
 use super::sql::{ACCOUNT, LATE_GONE, MEMBER};
 use super::{begin, failure};
 use crate::id::{CommunityId, PersonId, Ref};
-use crate::store::parts::{NONE, json, member_cells};
-use crate::store::{MemberRow, StoreError, TurnRows};
+use crate::store::{StoreError, TurnRows};
+use people::{People, cells};
+use state::State;
+pub(super) use state::{Bound, Step};
 
 /// Rows of one commit that go straight into their tables if none wait, and rows of each table that follow
 /// with a commit.
@@ -26,102 +33,10 @@ const NEIGHBOURS_MANY: usize = 128;
 /// Rows of each table that follow at once when nothing else is to be written.
 const IN_PEACE: usize = 256;
 
-type Key = (CommunityId, PersonId);
-
-#[derive(Clone, Debug, Default)]
-struct People {
-    accounts: BTreeMap<Ref, PersonId>,
-    /// Cells of each as JSON, ready for the statement.
-    members: BTreeMap<Key, Box<str>>,
-}
-
-impl People {
-    fn len(&self) -> usize {
-        self.accounts.len() + self.members.len()
-    }
-
-    fn add(&mut self, others: Self) {
-        for (account, person) in others.accounts {
-            // The first is right, as in the table.
-            self.accounts.entry(account).or_insert(person);
-        }
-        self.members.extend(others.members);
-    }
-
-    fn of(&self, community: CommunityId) -> impl Iterator<Item = (&Key, &str)> {
-        let ends = [i64::MIN, i64::MAX].map(|person| (community, PersonId(person)));
-        self.members.range(ends[0]..=ends[1]).map(|(key, cells)| (key, &**cells))
-    }
-
-    /// As the statements for their tables want them.
-    fn json(&self) -> Texts {
-        let members: Vec<&str> = self.members.values().map(|cells| &**cells).collect();
-        let members = format!("[{}]", members.join(","));
-        Texts { accounts: json(self.accounts.iter()), members }
-    }
-}
-
-/// Rows for the statements of both tables.
-pub(super) struct Texts {
-    pub(super) accounts: String,
-    pub(super) members: String,
-}
-
-impl Texts {
-    /// Both as one line of the table `late`.
-    fn line(&self, number: i64) -> String {
-        format!(r#"{number} {{"accounts":{},"members":{}}}"#, self.accounts, self.members)
-    }
-}
-
 /// Rows that are committed, and not yet in their tables.
 pub(super) struct Late {
     few: usize,
     state: Mutex<State>,
-}
-
-/// In two generations: lines can only be taken away from the oldest on, when all of theirs have followed.
-#[derive(Default)]
-struct State {
-    following: Generation,
-    since: Generation,
-    /// The number of the last line.
-    last: i64,
-}
-
-#[derive(Default)]
-struct Generation {
-    people: People,
-    /// The last line of the table that holds any of it, while there is one.
-    line: Option<i64>,
-}
-
-/// What one commit does about it.
-pub(super) struct Step {
-    /// For their tables.
-    rows: People,
-    /// Of this commit, for a line.
-    fresh: People,
-    /// What of it need not follow, because it is in `rows` as it is now.
-    current: BTreeSet<Key>,
-    /// The number of its line.
-    line: i64,
-    gone: Gone,
-}
-
-/// Lines that are not needed any more.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Gone {
-    None,
-    UpTo(i64),
-    All,
-}
-
-/// What is bound to the statements of a step.
-pub(super) struct Bound {
-    pub(super) tables: Texts,
-    pub(super) line: String,
-    pub(super) gone: String,
 }
 
 impl Default for Late {
@@ -249,12 +164,6 @@ impl Late {
     }
 }
 
-/// A member as an element of the list for her statement.
-fn cells(row: &MemberRow) -> Box<str> {
-    // Our own types always have a JSON form.
-    serde_json::to_string(&member_cells(row)).unwrap_or_default().into()
-}
-
 /// Whether rows of a turn point to those of members, which must be there then.
 fn points_to_members(turn: &TurnRows) -> bool {
     let scores = &turn.scores;
@@ -266,108 +175,3 @@ fn points_to_members(turn: &TurnRows) -> bool {
         && scores.relations.is_empty()
         && scores.core_fans.is_empty())
 }
-
-impl State {
-    fn is_behind(&self) -> bool {
-        self.following.line.is_some() || self.since.line.is_some()
-    }
-
-    fn len(&self) -> usize {
-        self.following.people.len() + self.since.people.len()
-    }
-
-    /// All of it goes into the tables.
-    fn all(&self, fresh: People) -> Step {
-        let mut rows = self.following.people.clone();
-        rows.add(self.since.people.clone());
-        rows.add(fresh);
-        let (fresh, current) = (People::default(), BTreeSet::new());
-        Step { rows, fresh, current, line: self.last, gone: Gone::All }
-    }
-
-    /// Up to `most` of each table follow, and all members of the wanted communities.
-    fn step(&self, fresh: People, most: usize, wanted: &BTreeSet<CommunityId>) -> Step {
-        let following = &self.following.people;
-        let accounts = following.accounts.iter().take(most);
-        let mut rows = People {
-            accounts: accounts.map(|(account, person)| (account.clone(), *person)).collect(),
-            members: following
-                .members
-                .iter()
-                .take(most)
-                .map(|(key, row)| (*key, row.clone()))
-                .collect(),
-        };
-        let mut current = BTreeSet::new();
-        for community in wanted {
-            // The last is the newest.
-            for people in [following, &self.since.people, &fresh] {
-                for (key, row) in people.of(*community) {
-                    current.insert(*key);
-                    rows.members.insert(*key, row.into());
-                }
-            }
-        }
-        let gone = self.gone(&rows, &fresh, &current);
-        Step { rows, fresh, current, line: self.last + 1, gone }
-    }
-
-    /// Lines that are not needed when these rows are in their tables.
-    fn gone(&self, rows: &People, fresh: &People, current: &BTreeSet<Key>) -> Gone {
-        let following = &self.following.people;
-        let all_follow = following.accounts.len() <= rows.accounts.len()
-            && following.members.keys().all(|key| rows.members.contains_key(key));
-        let since = &self.since.people;
-        let none_since =
-            since.accounts.is_empty() && since.members.keys().all(|key| current.contains(key));
-        if all_follow && none_since && fresh.len() == 0 {
-            Gone::All
-        } else {
-            let line = self.following.line.filter(|_| all_follow);
-            line.map_or(Gone::None, Gone::UpTo)
-        }
-    }
-
-    fn committed(&mut self, step: Step) {
-        let Step { rows, mut fresh, current, line, gone } = step;
-        let following = &mut self.following.people;
-        for account in rows.accounts.keys() {
-            following.accounts.remove(account);
-        }
-        for key in rows.members.keys() {
-            following.members.remove(key);
-        }
-        if fresh.len() > 0 {
-            self.last = line;
-            self.since.line = Some(line);
-        }
-        fresh.members.retain(|key, _| !current.contains(key));
-        self.since.people.members.retain(|key, _| !current.contains(key));
-        self.since.people.add(fresh);
-        match gone {
-            Gone::None if self.following.line.is_some() => {}
-            Gone::None | Gone::UpTo(_) => self.following = std::mem::take(&mut self.since),
-            Gone::All => *self = Self { last: self.last, ..Self::default() },
-        }
-    }
-}
-
-impl Step {
-    /// What is bound to its statements.
-    pub(super) fn bound(&self) -> Bound {
-        let is_line = self.fresh.len() > 0;
-        let gone = match self.gone {
-            Gone::None => 0,
-            Gone::UpTo(line) => line,
-            Gone::All => i64::MAX,
-        };
-        Bound {
-            tables: self.rows.json(),
-            line: if is_line { self.fresh.json().line(self.line) } else { NONE.to_owned() },
-            gone: gone.to_string(),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests;
