@@ -200,7 +200,7 @@ impl Sqlite {
             let strangers = Strangers::load(&mut writer).await?;
             (accounts, strangers, Arc::new(Tallies::catch_up(&mut writer).await?))
         };
-        // A simulated day is quiet, and shall know all of this.
+        // A simulated day has no rush; without this none of it would ever follow.
         let late = Late::always();
         Ok(Self { strangers, late, ..Self::on(writer, accounts, tallies, None) })
     }
