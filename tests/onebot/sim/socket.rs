@@ -67,6 +67,9 @@ impl Sim {
         let (tasks, ports) = (Arc::downgrade(&self.tasks), Arc::downgrade(&self.ports));
         self.ports.lock().unwrap().spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
+                // Without it, an event waits until the program's system has acknowledged the last:
+                // up to 40 ms that no implementation would take.
+                stream.set_nodelay(true).unwrap();
                 let Some((tasks, ports)) = tasks.upgrade().zip(ports.upgrade()) else { return };
                 Sim { inner: inner.clone(), tasks, ports }.accept(stream);
             }
