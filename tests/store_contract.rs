@@ -10,8 +10,8 @@ use qundao::id::{AccountId, CommunityId, DeliveryId, EventId, PersonId, Ref, Tra
 use qundao::ledger::{QuotaKind, Transfer, TransferKind};
 use qundao::store::{
     AccountRow, Address, CommunityRow, CommunityRows, DecisionRow, DeliveryQuery, EventRow,
-    EventState, FreezeRow, LotRow, NUMBERED, PersonRow, QuotaRow, StoreError, TransferBy, TurnRows,
-    Write, copy,
+    EventState, FreezeRow, LotRow, NUMBERED, Old, PersonRow, QuotaRow, Settlement, StoreError,
+    TransferBy, TurnRows, Write, copy,
 };
 use world::{Database, Peek, Platform, Setup, in_time, message, seed, shipped};
 
@@ -25,6 +25,7 @@ over_both! {
     lots_and_caps_are_what_was_said_last;
     what_is_in_doubt_is_decided_once_also_from_beside;
     what_could_not_be_read_is_counted;
+    large_deliveries_are_settled_together_and_forgotten_together;
     who_was_met_is_known_and_nobody_else;
     what_was_restored_sends_nothing_again_and_gives_no_number_twice;
 }
@@ -469,6 +470,35 @@ async fn who_was_met_is_known_and_nobody_else(database: Database) {
     let all = [stranger, met, known];
     let found = [None, Some(PersonId(20)), Some(PersonId(10))];
     assert_eq!(store.persons(&all).await.unwrap(), found);
+    store.close().await;
+}
+
+/// Statements that change several MiB at once: SQLite keeps what was there before until they end, and
+/// it must have room for it.
+async fn large_deliveries_are_settled_together_and_forgotten_together(database: Database) {
+    const COUNT: i64 = 64;
+    let store = database.open().await;
+    let mut rows = TurnRows::new(first_event());
+    rows.community = Some(CommunityRow { id: CommunityId(1), key: "test:g".to_owned() });
+    let content = vec![qundao::event::Element::Text("长".repeat(50_000))];
+    let large = |id| Delivery {
+        call: Call::Send { content: content.clone(), reply_to: None, only_for: None, slot: None },
+        ..delivery(id, DeliveryState::Queued)
+    };
+    rows.deliveries = (1..=COUNT).map(large).collect();
+    store.commit(&[Write::Turn(Box::new(rows))]).await.unwrap();
+    for state in [DeliveryState::Sending, DeliveryState::Sent] {
+        let settled = |id| {
+            let id = DeliveryId(id);
+            Write::Settle(Settlement { id, state, reason: None, attempts: 1, platform_id: None })
+        };
+        let settled: Vec<Write> = (1..=COUNT).map(settled).collect();
+        store.commit(&settled).await.unwrap();
+        let query = DeliveryQuery::of(state, 100);
+        assert_eq!(store.find_deliveries(&query).await.unwrap().len() as i64, COUNT);
+    }
+    let old = Old { keys: 0, ..Old::all_before(1_000_000_001) };
+    assert!(store.housekeep(&old).await.unwrap() >= COUNT as u64);
     store.close().await;
 }
 

@@ -39,7 +39,7 @@ pub(super) static ROWS: &[Row] = &[
     wish(
         "dm",
         &[par("member", Ty::Member), par("text", Ty::Text)],
-        |call| Ok(Effect::Dm { person: call.member(0)?.id, content: content(&call.text(1)) }),
+        |call| Ok(Effect::Dm { person: call.member(0)?.id, content: content(call, 1)? }),
         "Writes to one member alone, where she allows it.",
     ),
     wish(
@@ -70,8 +70,29 @@ const fn wish(
     Row::new(Place::Global, name, params, Run::Effect(wish), doc)
 }
 
+/// Most buttons of a message. No platform shows more, and each takes as much room as a line.
+const BUTTONS_MAX: usize = 100;
+
+/// An argument as the content of a message. A line or a break is a hundred bytes in every queue that it
+/// goes through, so a text of nothing but breaks is refused here.
+pub(super) fn content(call: &Call, argument: usize) -> Outcome<Vec<Element>> {
+    let elements = elements(&call.text(argument));
+    let limit = call.session.limits.entries;
+    if elements.len() > limit {
+        return Fault::limit(
+            "entries",
+            format!(
+                "this message has {} lines and breaks between them; at most {limit} are allowed: \
+                 send it in parts",
+                elements.len()
+            ),
+        );
+    }
+    Ok(elements)
+}
+
 /// Text as elements; a line break is an element of its own.
-pub(super) fn content(text: &str) -> Vec<Element> {
+fn elements(text: &str) -> Vec<Element> {
     let mut elements = Vec::new();
     for (index, line) in text.split('\n').enumerate() {
         if index > 0 {
@@ -90,6 +111,12 @@ pub(super) fn with_buttons(mut content: Vec<Element>, options: &Map) -> Outcome<
     let Ok(buttons) = buttons.as_array_ref() else {
         return Fault::wrong("the option `buttons` takes an array: `[button(\"抢\", \"抢 1\")]`");
     };
+    if buttons.len() > BUTTONS_MAX {
+        return Fault::wrong(format!(
+            "a message has at most {BUTTONS_MAX} buttons, not {}",
+            buttons.len()
+        ));
+    }
     for button in buttons.iter() {
         let Some(button) = button.read_lock::<ButtonRef>() else {
             return Fault::wrong(
@@ -120,20 +147,20 @@ pub(super) fn check_options(call: &Call, options: &Map, known: &[&'static str]) 
 pub(super) fn card_content(call: &Call) -> Outcome<Vec<Element>> {
     let options = call.map(2);
     check_options(call, &options, &["buttons"])?;
-    with_buttons(content(&call.text(1)), &options)
+    with_buttons(content(call, 1)?, &options)
 }
 
 fn say(call: &Call) -> Outcome<Effect> {
     let options = call.map(1);
     check_options(call, &options, &["slot", "buttons"])?;
     let slot = options.get("slot").and_then(text_of);
-    let content = with_buttons(content(&call.text(0)), &options)?;
+    let content = with_buttons(content(call, 0)?, &options)?;
     Ok(Effect::Say { group: None, content, slot })
 }
 
 fn say_in(call: &Call) -> Outcome<Effect> {
     let group = call.arg(0).and_then(|value| value.read_lock::<GroupRef>()).map(|group| group.0.id);
-    Ok(Effect::Say { group, content: content(&call.text(1)), slot: None })
+    Ok(Effect::Say { group, content: content(call, 1)?, slot: None })
 }
 
 /// Shortest wait of a timer, ms: each one is an event that is kept, and timers can set timers.

@@ -38,7 +38,7 @@ fn reply(call: &Call) -> Outcome<Effect> {
     let options: Map = call.map(1);
     check_options(call, &options, &["buttons", "private"])?;
     let private = options.get("private").is_some_and(|value| value.as_bool().unwrap_or(false));
-    Ok(Effect::Reply { content: with_buttons(content(&call.text(0)), &options)?, private })
+    Ok(Effect::Reply { content: with_buttons(content(call, 0)?, &options)?, private })
 }
 
 fn card(call: &Call) -> Outcome<Effect> {

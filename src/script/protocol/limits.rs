@@ -15,7 +15,7 @@ pub struct ScriptLimits {
     pub call_depth: usize,
     /// Length of a text, bytes.
     pub string_bytes: usize,
-    /// Entries of an array or map.
+    /// Entries of an array or map; lines of a message, and breaks between them.
     pub entries: usize,
     /// Length of a script, bytes.
     pub source_bytes: usize,

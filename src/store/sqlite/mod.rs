@@ -1,6 +1,7 @@
 //! SQLite behind the store contract: one writer, readers apart, every commit on the disk before
 //! anybody hears of it.
 
+mod aside;
 mod auditor;
 mod backup;
 mod bulk;
@@ -124,6 +125,7 @@ impl Sqlite {
         Late::catch_up(&mut writer).await?;
         let strangers = Strangers::load(&mut writer).await?;
         let tallies = Arc::new(Tallies::catch_up(&mut writer).await?);
+        aside::in_memory(&mut writer).await;
         let writer = Arc::new(Mutex::new(writer));
         let checkpoints =
             Some(Checkpoints::start(copier, Arc::clone(&writer), Arc::clone(&tallies)));
@@ -236,7 +238,10 @@ impl Sqlite {
             Some(reader) => Some(reader.lock().await),
             None => None,
         };
-        compact::compact(writer).await?;
+        aside::in_files(writer).await;
+        let done = compact::compact(writer).await;
+        aside::in_memory(writer).await;
+        done?;
         self.is_dirty.store(false, Ordering::SeqCst);
         Ok(())
     }
@@ -340,6 +345,6 @@ mod tests {
         let mut connection = options.connect().await.unwrap();
         let rows = sqlx::query("PRAGMA compile_options").fetch_all(&mut connection).await.unwrap();
         let options: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
-        assert!(options.contains(&"STMTJRNL_SPILL=4194304".to_owned()), "{options:?}");
+        assert!(options.contains(&"STMTJRNL_SPILL=65536".to_owned()), "{options:?}");
     }
 }

@@ -8,8 +8,8 @@ use sqlx::Connection as _;
 
 use super::file::free_bytes;
 use super::{
-    Sqlite, audit, begin, commit, delivery, failure, forget, health, keep, ledger, news, read,
-    restore, routine, score, tally, verify,
+    Sqlite, aside, audit, begin, commit, delivery, failure, forget, health, keep, ledger, news,
+    read, restore, routine, score, tally, verify,
 };
 use crate::adapter::BoxFuture;
 use crate::clock::TimeMs;
@@ -224,10 +224,16 @@ impl Store for Sqlite {
             if self.is_dirty.load(Ordering::SeqCst) {
                 self.write_anew(&mut writer).await?;
             }
-            let mut transaction = writer.begin_with(begin()).await.map_err(failure)?;
-            let touched = keep::housekeep(&mut transaction, old).await?;
-            transaction.commit().await.map_err(failure)?;
-            Ok(touched)
+            aside::in_files(&mut writer).await;
+            let done = async {
+                let mut transaction = writer.begin_with(begin()).await.map_err(failure)?;
+                let touched = keep::housekeep(&mut transaction, old).await?;
+                transaction.commit().await.map_err(failure)?;
+                Ok(touched)
+            };
+            let done = done.await;
+            aside::in_memory(&mut writer).await;
+            done
         })
     }
 
@@ -299,6 +305,7 @@ impl Store for Sqlite {
             self.late.write_all(&mut writer).await?;
             self.is_dirty.store(true, Ordering::SeqCst);
             let (links, head) = self.chain.link(&mut writer, &[line]).await?;
+            aside::in_files(&mut writer).await;
             let done = async {
                 let mut transaction = writer.begin_with(begin()).await.map_err(failure)?;
                 forget::forget(&mut transaction, wish).await?;
@@ -310,6 +317,7 @@ impl Store for Sqlite {
                 Ok(()) => self.chain.committed(head),
                 Err(_) => self.chain.lost(),
             }
+            aside::in_memory(&mut writer).await;
             done
         })
     }
