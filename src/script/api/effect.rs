@@ -56,7 +56,7 @@ pub(super) static ROWS: &[Row] = &[
             let (label, value) = (call.text(0).into(), call.text(1).into());
             Ok(Dynamic::from(ButtonRef { label, value }))
         }),
-        "A button for a message; a press sends `value` as if it had been typed.",
+        "A button for a message, which has at most 100; a press sends `value` as if it had been typed.",
     )
     .returns(Ty::Button),
 ];

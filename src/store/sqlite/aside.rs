@@ -1,8 +1,8 @@
 //! Where SQLite keeps what was there before, for as long as a statement changes it.
 //!
-//! Above 64 KiB that is a temporary file, made and removed again: several for each commit of a busy
-//! second (<https://www.sqlite.org/tempfiles.html#stmtjrnl>). The writer keeps it in memory, which a
-//! commit has to spare; work that may be as large as the database has files.
+//! Above 64 KiB that is a temporary file, made and removed again several times in a busy second
+//! (<https://www.sqlite.org/tempfiles.html#stmtjrnl>). The writer keeps it in memory instead: a commit is
+//! small enough. Work that may be as large as the database has files.
 
 use sqlx::sqlite::SqliteConnection;
 
