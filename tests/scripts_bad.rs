@@ -28,3 +28,19 @@ fn bad_scripts_say_what_is_wrong_and_what_to_do() {
         insta::assert_snapshot!(name, shown.join("\n\n"));
     }
 }
+
+#[test]
+fn who_writes_too_many_words_into_a_script_is_told_where_they_belong() {
+    let host = InlineHost::new(ScriptLimits::default()).expect("a thread");
+    let check = |count: usize| {
+        let words: Vec<String> = (0..count).map(|number| format!("\"词{number}\"")).collect();
+        let text =
+            format!("//! 禁词\non_keyword([{}], |m| m.delete(\"禁词\"));\n", words.join(", "));
+        host.check(&source("words", "rules/words.rhai", false, &text)).map(drop)
+    };
+    check(ScriptLimits::default().entries - 1).expect("as many as an array may have");
+    let problems = check(ScriptLimits::default().entries).expect_err("one more");
+    let said = problems[0].to_string();
+    assert!(said.contains("1000 entries or more"), "{said}");
+    assert!(said.contains("`scripts/words/LIST.txt`, for `on_words(\"LIST\", …)`"), "{said}");
+}

@@ -124,6 +124,11 @@ fn placement(error: &ParseErrorType) -> String {
             "this script has too many functions (at most 64 with handlers): split it into two"
                 .into()
         }
+        // Rhai counts before it sees whether the array ends, so that exactly the limit is too many.
+        P::LiteralTooLarge(what, limit) if what.contains("array") => format!(
+            "this array has {limit} entries or more, too many for a script: make it shorter; many \
+             words stand in a file of their own, `scripts/words/LIST.txt`, for `on_words(\"LIST\", …)`"
+        ),
         P::LiteralTooLarge(what, limit) => format!(
             "this literal is too large ({}, at most {limit}): make it shorter",
             what.to_lowercase()
