@@ -129,6 +129,9 @@ fn placement(error: &ParseErrorType) -> String {
             "this array has {limit} entries or more, too many for a script: make it shorter; many \
              words stand in a file of their own, `scripts/words/LIST.txt`, for `on_words(\"LIST\", …)`"
         ),
+        P::LiteralTooLarge(what, limit) if what.contains("map") => {
+            format!("this map has {limit} entries or more, too many for a script: make it shorter")
+        }
         P::LiteralTooLarge(what, limit) => format!(
             "this literal is too large ({}, at most {limit}): make it shorter",
             what.to_lowercase()

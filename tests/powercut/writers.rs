@@ -17,7 +17,7 @@ use crate::world::{peek, sqlite};
 
 const WRITERS: usize = 64;
 const WHILE: Duration = Duration::from_secs(4);
-/// With the planted bug, some one in twenty that meet the other process is refused.
+/// With the planted bug, about one in twenty of those that meet the other process is refused.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Transactions of ours between two of the other process.

@@ -70,7 +70,7 @@ const fn wish(
     Row::new(Place::Global, name, params, Run::Effect(wish), doc)
 }
 
-/// Most buttons of a message. No platform shows more, and each takes as much room as a line.
+/// Most buttons of a message: four times what Discord shows. Each takes as much room as a line.
 const BUTTONS_MAX: usize = 100;
 
 /// An argument as the content of a message. A line or a break is a hundred bytes in every queue that it
@@ -113,7 +113,7 @@ pub(super) fn with_buttons(mut content: Vec<Element>, options: &Map) -> Outcome<
     };
     if buttons.len() > BUTTONS_MAX {
         return Fault::wrong(format!(
-            "a message has at most {BUTTONS_MAX} buttons, not {}",
+            "a message has at most {BUTTONS_MAX} buttons, not {}: send the others in another one",
             buttons.len()
         ));
     }

@@ -28,7 +28,8 @@ mod tests {
     use sqlx::Row as _;
 
     use super::super::Sqlite;
-    use crate::store::{Old, Store as _};
+    use crate::id::{EventId, PersonId};
+    use crate::store::{AuditRow, ForgetRow, Old, Store as _};
 
     async fn is_in_memory(store: &Sqlite) -> bool {
         let mut writer = store.writer.lock().await;
@@ -45,5 +46,20 @@ mod tests {
         assert!(is_in_memory(&store).await, "housekeep");
         store.compact().await.unwrap();
         assert!(is_in_memory(&store).await, "compact");
+        let wish = ForgetRow { person: PersonId(1), community: None, event: EventId(1), at: 1 };
+        let line = AuditRow {
+            event: None,
+            community: None,
+            at: 1,
+            actor: "core".to_owned(),
+            by: None,
+            about: None,
+            action: "forget".to_owned(),
+            object: String::new(),
+            detail: String::new(),
+            salt: [0; 16],
+        };
+        store.forget(&wish, &line).await.unwrap();
+        assert!(is_in_memory(&store).await, "forget");
     }
 }

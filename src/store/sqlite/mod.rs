@@ -202,7 +202,7 @@ impl Sqlite {
             let strangers = Strangers::load(&mut writer).await?;
             (accounts, strangers, Arc::new(Tallies::catch_up(&mut writer).await?))
         };
-        // A simulated day has no rush; without this none of it would ever follow.
+        // A simulated day has no rush; without this nobody would ever wait, and none of it be seen.
         let late = Late::always();
         Ok(Self { strangers, late, ..Self::on(writer, accounts, tallies, None) })
     }

@@ -69,7 +69,10 @@ impl Sim {
             while let Ok((stream, _)) = listener.accept().await {
                 // Without it, an event waits until the program's system has acknowledged the last:
                 // up to 40 ms that no implementation would take.
-                stream.set_nodelay(true).unwrap();
+                if stream.set_nodelay(true).is_err() {
+                    // It has gone already.
+                    continue;
+                }
                 let Some((tasks, ports)) = tasks.upgrade().zip(ports.upgrade()) else { return };
                 Sim { inner: inner.clone(), tasks, ports }.accept(stream);
             }
