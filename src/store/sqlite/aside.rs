@@ -27,9 +27,9 @@ async fn set(db: &mut SqliteConnection, pragma: &'static str) {
 mod tests {
     use sqlx::Row as _;
 
-    use super::super::Sqlite;
+    use super::super::{Sqlite, tests::forgotten};
     use crate::id::{EventId, PersonId};
-    use crate::store::{AuditRow, ForgetRow, Old, Store as _};
+    use crate::store::{ForgetRow, Old, Store as _};
 
     async fn is_in_memory(store: &Sqlite) -> bool {
         let mut writer = store.writer.lock().await;
@@ -47,19 +47,7 @@ mod tests {
         store.compact().await.unwrap();
         assert!(is_in_memory(&store).await, "compact");
         let wish = ForgetRow { person: PersonId(1), community: None, event: EventId(1), at: 1 };
-        let line = AuditRow {
-            event: None,
-            community: None,
-            at: 1,
-            actor: "core".to_owned(),
-            by: None,
-            about: None,
-            action: "forget".to_owned(),
-            object: String::new(),
-            detail: String::new(),
-            salt: [0; 16],
-        };
-        store.forget(&wish, &line).await.unwrap();
+        store.forget(&wish, &forgotten()).await.unwrap();
         assert!(is_in_memory(&store).await, "forget");
     }
 }

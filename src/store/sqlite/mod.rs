@@ -336,6 +336,23 @@ fn failure(error: sqlx::Error) -> StoreError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::AuditRow;
+
+    /// The line of the log that goes with forgetting somebody.
+    pub(super) fn forgotten() -> AuditRow {
+        AuditRow {
+            event: None,
+            community: None,
+            at: 0,
+            actor: "operator".to_owned(),
+            by: None,
+            about: None,
+            action: "forget".to_owned(),
+            object: String::new(),
+            detail: String::new(),
+            salt: [0; 16],
+        }
+    }
 
     /// `.cargo/config.toml` says how, in a variable that could go unread. SQLite tells of one of the
     /// two options in it; `HAVE_FDATASYNC` shows only in the calls of the process.

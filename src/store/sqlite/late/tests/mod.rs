@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Row as _};
 
-use super::super::Sqlite;
+use super::super::{Sqlite, tests::forgotten};
 use crate::community::score::Mark;
 use crate::id::{CommunityId, EventId, PersonId, Ref};
 use crate::store::{
-    AuditRow, CheckinRow, CommunityRow, EventRow, EventState, ForgetRow, MemberRow, Old, PersonRow,
+    CheckinRow, CommunityRow, EventRow, EventState, ForgetRow, MemberRow, Old, PersonRow,
     Store as _, TurnRows, Write,
 };
 
@@ -166,19 +166,7 @@ impl Model {
     async fn forget(&mut self, store: &Sqlite, path: &Path, (_, person): (i64, i64)) {
         let event = self.turn(1).event;
         let wish = ForgetRow { person: PersonId(person), community: None, event: event.id, at: 0 };
-        let line = AuditRow {
-            event: None,
-            community: None,
-            at: 0,
-            actor: "operator".to_owned(),
-            by: None,
-            about: None,
-            action: "forget".to_owned(),
-            object: String::new(),
-            detail: String::new(),
-            salt: [0; 16],
-        };
-        store.forget(&wish, &line).await.unwrap();
+        store.forget(&wish, &forgotten()).await.unwrap();
         assert_eq!(lines(path).await, 0, "nothing of her lies there");
         self.members.retain(|(_, known), _| *known != person);
     }
